@@ -1,0 +1,71 @@
+// Files, as the core asks for them: every system call on a file goes through here, so that a test can lose,
+// tear, delay or refuse it.
+//
+// Thread safety: a FileSystem may be used from any thread; a File may be read from any thread, and written by
+// one thread at a time while another syncs it. Contract: short writes and EINTR are handled below this
+// interface; everything else is thrown as IoError. A name is durable only after sync_directory of its parent,
+// bytes only after sync or sync_data of their file.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kalam {
+
+class File {
+  public:
+    // Closes without an error; call close() first where a failed close must be known.
+    virtual ~File() = default;
+    virtual const std::string& path() const = 0;
+    virtual std::uint64_t size() = 0;
+    // Reads up to `size` bytes at `offset`; fewer only at the end of the file. Returns how many.
+    virtual std::size_t read_at(std::uint64_t offset, void* out, std::size_t size) = 0;
+    // Writes all of it, growing the file where needed.
+    virtual void write_at(std::uint64_t offset, const void* bytes, std::size_t size) = 0;
+    // Makes the file `size` bytes of zeros beyond its present end, with blocks really assigned: a later write
+    // inside needs no room and its sync no metadata.
+    virtual void preallocate(std::uint64_t size) = 0;
+    virtual void truncate(std::uint64_t size) = 0;
+    virtual void sync_data() = 0;  // fdatasync
+    virtual void sync() = 0;       // fsync
+    virtual void close() = 0;
+};
+
+// An exclusive claim on a directory, given up when destroyed.
+class DirectoryLock {
+  public:
+    virtual ~DirectoryLock() = default;
+};
+
+enum class OpenMode { read, write, create };  // write: must exist; create: must not exist
+
+class FileSystem {
+  public:
+    virtual ~FileSystem() = default;
+    virtual std::unique_ptr<File> open(const std::string& path, OpenMode mode) = 0;
+    virtual bool exists(const std::string& path) = 0;
+    // Names (not paths) in a directory, sorted.
+    virtual std::vector<std::string> list(const std::string& directory) = 0;
+    // Makes the directory and its missing parents with `mode`, each durable in its parent. No error if it is
+    // there.
+    virtual void make_directory(const std::string& path, unsigned mode = 0700) = 0;
+    virtual void rename(const std::string& from, const std::string& to) = 0;
+    virtual void remove(const std::string& path) = 0;
+    virtual void sync_directory(const std::string& path) = 0;
+    // Throws Locked. flock on the directory itself, a LOCK file inside that only tells the pid, and a
+    // registry of this process by device and inode.
+    virtual std::unique_ptr<DirectoryLock> lock_directory(const std::string& path) = 0;
+
+    // Whole-file forms over the above. write_atomic: temporary name, sync, rename, sync of the directory.
+    std::string read_file(const std::string& path);
+    void write_atomic(const std::string& path, std::string_view bytes);
+
+    static std::shared_ptr<FileSystem> posix();
+    static std::shared_ptr<FileSystem> memory();
+};
+
+}  // namespace kalam
