@@ -1,0 +1,457 @@
+#include "arrow_export.hpp"
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <string>
+#include <utility>
+
+namespace kalam {
+
+namespace {
+
+constexpr std::size_t kChunkRows = 256;
+constexpr std::size_t kTextBytesMax = 0x7FFFFFFF;
+constexpr std::size_t kUuidCharacters = 36;
+
+// A growing buffer, aligned to 64 bytes as Arrow asks for, whose new bytes are not set.
+class Buffer {
+  public:
+    Buffer() = default;
+    ~Buffer() { std::free(data_); }
+    Buffer(Buffer&& other) noexcept
+        : data_(std::exchange(other.data_, nullptr)),
+          size_(std::exchange(other.size_, 0)),
+          capacity_(std::exchange(other.capacity_, 0)) {}
+    Buffer& operator=(Buffer&& other) noexcept {
+        std::swap(data_, other.data_);
+        std::swap(size_, other.size_);
+        std::swap(capacity_, other.capacity_);
+        return *this;
+    }
+
+    // Makes it longer by `bytes` and returns where they begin.
+    char* extend(std::size_t bytes) {
+        if (size_ + bytes > capacity_) grow(size_ + bytes);
+        char* at = data_ + size_;
+        size_ += bytes;
+        return at;
+    }
+    char* data() const { return data_; }
+    std::size_t size() const { return size_; }
+
+  private:
+    void grow(std::size_t needed) {
+        std::size_t capacity = ((needed < 2 * capacity_ ? 2 * capacity_ : needed) + 63) / 64 * 64;
+        auto* data = static_cast<char*>(std::aligned_alloc(64, capacity));
+        if (data == nullptr) throw std::bad_alloc();
+        if (size_ != 0) std::memcpy(data, data_, size_);
+        std::free(data_);
+        data_ = data;
+        capacity_ = capacity;
+    }
+
+    char* data_ = nullptr;
+    std::size_t size_ = 0;
+    std::size_t capacity_ = 0;
+};
+
+// What a column without values points to: consumers may read an offset or an address even of no rows.
+alignas(64) const char kNothing[64] = {};
+
+const void* pointer(const Buffer& buffer) {
+    return buffer.data() == nullptr ? kNothing : buffer.data();
+}
+
+struct ColumnData {
+    std::string format;
+    bool text = false;  // three buffers instead of two
+    std::int64_t null_count = 0;
+    Buffer validity;  // empty while nothing is null
+    Buffer values;    // of a text column: its offsets
+    Buffer bytes;     // of a text column
+
+    static void set_bit(Buffer& bits, std::size_t row, bool value) {
+        auto mask = static_cast<unsigned char>(1u << (row % 8));
+        auto* byte = reinterpret_cast<unsigned char*>(bits.data()) + row / 8;
+        *byte = static_cast<unsigned char>(value ? *byte | mask : *byte & ~mask);
+    }
+    static void extend_bits(Buffer& bits, std::size_t rows, int fill) {
+        std::size_t bytes = (rows + 7) / 8;
+        if (bytes > bits.size()) {
+            std::size_t more = bytes - bits.size();
+            std::memset(bits.extend(more), fill, more);
+        }
+    }
+    // Marks rows [first, first + count) as `nulls` says.
+    void mark(const std::uint8_t* nulls, std::size_t first, std::size_t count) {
+        extend_bits(validity, first + count, 0xFF);
+        for (std::size_t i = 0; i < count; ++i) {
+            if (nulls[i] == 0) continue;
+            set_bit(validity, first + i, false);
+            ++null_count;
+        }
+    }
+};
+
+void write_uuid(const char* bytes, char* to) {
+    static const char digits[] = "0123456789abcdef";
+    for (int i = 0; i < 16; ++i) {
+        if (i == 4 || i == 6 || i == 8 || i == 10) *to++ = '-';
+        auto byte = static_cast<unsigned char>(bytes[i]);
+        *to++ = digits[byte >> 4];
+        *to++ = digits[byte & 15];
+    }
+}
+
+std::string format_of(const Column& column) {
+    switch (column.type) {
+        case Type::kBoolean:
+            return "b";
+        case Type::kSmallInt:
+            return "s";
+        case Type::kInt:
+            return "i";
+        case Type::kBigInt:
+            return "l";
+        case Type::kFloat:
+            return "f";
+        case Type::kDouble:
+            return "g";
+        case Type::kDecimal:
+            return "d:" + std::to_string(column.parameter_1) + "," + std::to_string(column.parameter_2);
+        case Type::kText:
+        case Type::kJson:
+        case Type::kUuid:
+            return "u";
+        case Type::kBytes:
+            return "z";
+        case Type::kTimestamp:
+            return "tsu:UTC";
+        case Type::kDate:
+            return "tdD";
+        case Type::kTime:
+            return "ttu";
+    }
+    return "n";
+}
+
+}  // namespace
+
+struct ArrowBatch::Data {
+    std::int64_t rows = 0;
+    std::vector<ColumnData> columns;
+};
+
+struct ArrowBuilder::Output {
+    int column;
+    Type type;  // of a column of the reader
+    ColumnData data;
+
+    template <class T>
+    void append_fixed(const RowView* views, std::size_t count, const ColumnPlan& plan, std::uint8_t* nulls);
+    void append_text(const RowView* views, std::size_t count, const ColumnPlan& plan, std::uint8_t* nulls);
+    void append_cells(const RowReader& reader, const RowView* views, std::size_t first, std::size_t count,
+                      std::uint8_t* nulls);
+    void append_system(const RowRef* rows, std::size_t first, std::size_t count);
+    void reset();
+};
+
+void ArrowBuilder::Output::reset() {
+    ColumnData fresh;
+    fresh.format = data.format;
+    fresh.text = data.text;
+    data = std::move(fresh);
+    if (data.text) store(data.values.extend(4), std::int32_t{0});
+}
+
+template <class T>
+void ArrowBuilder::Output::append_fixed(const RowView* views, std::size_t count, const ColumnPlan& plan,
+                                        std::uint8_t* nulls) {
+    char* to = data.values.extend(count * sizeof(T));
+    for (std::size_t i = 0; i < count; ++i) {
+        const char* row = views[i].row;
+        nulls[i] = static_cast<std::uint8_t>(row[plan.null_byte]) & plan.null_mask;
+        std::memcpy(to + i * sizeof(T), row + plan.slot, sizeof(T));
+    }
+}
+
+void ArrowBuilder::Output::append_text(const RowView* views, std::size_t count, const ColumnPlan& plan,
+                                       std::uint8_t* nulls) {
+    std::uint32_t begins[kChunkRows];
+    std::uint32_t sizes[kChunkRows];
+    char* offsets = data.values.extend(4 * count);
+    auto end = static_cast<std::uint32_t>(data.bytes.size());
+    std::size_t total = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        const RowView& view = views[i];
+        nulls[i] = static_cast<std::uint8_t>(view.row[plan.null_byte]) & plan.null_mask;
+        std::uint32_t from = plan.previous == 0 ? 0 : load<std::uint32_t>(view.row + plan.previous);
+        std::uint32_t to = load<std::uint32_t>(view.row + plan.slot);
+        if (from > to || to > view.data_bytes) {
+            throw Corruption("an encoded row", plan.slot, "a value that ends outside of the row");
+        }
+        begins[i] = from;
+        sizes[i] = nulls[i] != 0 ? 0 : to - from;
+        total += sizes[i];
+        store(offsets + 4 * i, static_cast<std::uint32_t>(end + total));
+    }
+    char* out = data.bytes.extend(total);
+    for (std::size_t i = 0; i < count; ++i) {
+        if (sizes[i] != 0) std::memcpy(out, views[i].data + begins[i], sizes[i]);
+        out += sizes[i];
+    }
+}
+
+void ArrowBuilder::Output::append_cells(const RowReader& reader, const RowView* views, std::size_t first,
+                                        std::size_t count, std::uint8_t* nulls) {
+    auto position = static_cast<std::size_t>(column);
+    if (type == Type::kBoolean) ColumnData::extend_bits(data.values, first + count, 0);
+    for (std::size_t i = 0; i < count; ++i) {
+        Cell cell = reader.cell(views[i], position);
+        nulls[i] = cell.null;
+        switch (type) {
+            case Type::kBoolean:
+                if (!cell.null && cell.integer != 0) ColumnData::set_bit(data.values, first + i, true);
+                break;
+            case Type::kSmallInt:
+                store(data.values.extend(2), static_cast<std::int16_t>(cell.null ? 0 : cell.integer));
+                break;
+            case Type::kInt:
+            case Type::kDate:
+                store(data.values.extend(4), static_cast<std::int32_t>(cell.null ? 0 : cell.integer));
+                break;
+            case Type::kFloat:
+                store(data.values.extend(4), static_cast<float>(cell.null ? 0.0 : cell.real));
+                break;
+            case Type::kDouble:
+                store(data.values.extend(8), cell.null ? 0.0 : cell.real);
+                break;
+            case Type::kDecimal:
+                store(data.values.extend(16), cell.null ? int128{0} : cell.decimal);
+                break;
+            case Type::kUuid:
+                if (!cell.null) write_uuid(cell.bytes.data, data.bytes.extend(kUuidCharacters));
+                store(data.values.extend(4), static_cast<std::uint32_t>(data.bytes.size()));
+                break;
+            case Type::kText:
+            case Type::kBytes:
+            case Type::kJson:
+                if (!cell.null && cell.bytes.size != 0) {
+                    std::memcpy(data.bytes.extend(cell.bytes.size), cell.bytes.data, cell.bytes.size);
+                }
+                store(data.values.extend(4), static_cast<std::uint32_t>(data.bytes.size()));
+                break;
+            default:
+                store(data.values.extend(8), cell.null ? std::int64_t{0} : cell.integer);
+        }
+    }
+}
+
+void ArrowBuilder::Output::append_system(const RowRef* rows, std::size_t first, std::size_t count) {
+    if (column == kDeletedColumn) {
+        ColumnData::extend_bits(data.values, first + count, 0);
+        for (std::size_t i = 0; i < count; ++i) {
+            if (rows[i].deleted) ColumnData::set_bit(data.values, first + i, true);
+        }
+        return;
+    }
+    char* to = data.values.extend(8 * count);
+    for (std::size_t i = 0; i < count; ++i) {
+        std::uint64_t sequence = rows[i].sequence;
+        store(to + 8 * i,
+              column == kUpdatedColumn ? updated_us(sequence) : static_cast<std::int64_t>(sequence));
+    }
+}
+
+ArrowBuilder::ArrowBuilder(const RowReader& reader, std::vector<int> columns) : reader_(&reader) {
+    const RowLayout& layout = reader.layout();
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+        int column = columns[i];
+        Output output{column, Type::kBigInt, {}};
+        if (column >= 0 && static_cast<std::size_t>(column) < layout.size()) {
+            const Column& described = layout.columns()[static_cast<std::size_t>(column)];
+            output.type = described.type;
+            output.data.format = format_of(described);
+            output.data.text = is_variable(described.type) || described.type == Type::kUuid;
+        } else if (column == kSequenceColumn) {
+            output.data.format = "l";
+        } else if (column == kUpdatedColumn) {
+            output.data.format = "tsu:UTC";
+        } else if (column == kDeletedColumn) {
+            output.data.format = "b";
+        } else {
+            throw ValueMismatch("there is no column " + std::to_string(column) + " in a table of " +
+                                    std::to_string(layout.size()),
+                                -1, static_cast<std::int64_t>(i));
+        }
+        output.reset();
+        outputs_.push_back(std::move(output));
+    }
+}
+
+ArrowBuilder::~ArrowBuilder() = default;
+
+std::size_t ArrowBuilder::append(const RowRef* rows, std::size_t count) {
+    RowView views[kChunkRows];
+    std::uint8_t nulls[kChunkRows];
+    std::size_t done = 0;
+    while (done < count) {
+        std::size_t taken = 0;
+        std::size_t bytes = text_bytes_;
+        bool same = true;
+        for (; taken < kChunkRows && done + taken < count; ++taken) {
+            const RowRef& row = rows[done + taken];
+            if (row.size > kRowBytesMax)
+                throw Corruption("an encoded row", 0, "it is longer than a row may be");
+            // No column takes more than this of one row, whether it is in the row or missing from it.
+            bytes += row.size + reader_->missing_bytes() + kUuidCharacters;
+            if (bytes > kTextBytesMax) break;
+            views[taken] = reader_->open(row.data, row.size);
+            same = same && views[taken].plan->same;
+        }
+        if (taken == 0) break;
+        auto first = static_cast<std::size_t>(rows_);
+        for (Output& output : outputs_) {
+            if (output.column < 0) {
+                output.append_system(rows + done, first, taken);
+                continue;
+            }
+            const ColumnPlan& plan = views[0].plan->columns[static_cast<std::size_t>(output.column)];
+            if (!same || output.type == Type::kBoolean || output.type == Type::kUuid) {
+                output.append_cells(*reader_, views, first, taken, nulls);
+            } else {
+                switch (output.type) {
+                    case Type::kSmallInt:
+                        output.append_fixed<std::int16_t>(views, taken, plan, nulls);
+                        break;
+                    case Type::kInt:
+                    case Type::kDate:
+                    case Type::kFloat:
+                        output.append_fixed<std::int32_t>(views, taken, plan, nulls);
+                        break;
+                    case Type::kDecimal:
+                        output.append_fixed<int128>(views, taken, plan, nulls);
+                        break;
+                    case Type::kText:
+                    case Type::kBytes:
+                    case Type::kJson:
+                        output.append_text(views, taken, plan, nulls);
+                        break;
+                    default:
+                        output.append_fixed<std::int64_t>(views, taken, plan, nulls);
+                }
+            }
+            unsigned any = 0;
+            for (std::size_t i = 0; i < taken; ++i) any |= nulls[i];
+            if (any != 0 || output.data.validity.size() != 0) output.data.mark(nulls, first, taken);
+            if (output.data.text && output.data.bytes.size() > text_bytes_)
+                text_bytes_ = output.data.bytes.size();
+        }
+        rows_ += static_cast<std::int64_t>(taken);
+        done += taken;
+    }
+    return done;
+}
+
+ArrowBatch ArrowBuilder::finish() {
+    auto data = std::make_shared<ArrowBatch::Data>();
+    data->rows = rows_;
+    for (Output& output : outputs_) {
+        data->columns.push_back(std::move(output.data));
+        output.data = ColumnData();
+        output.data.format = data->columns.back().format;
+        output.data.text = data->columns.back().text;
+        output.reset();
+    }
+    rows_ = 0;
+    text_bytes_ = 0;
+    return ArrowBatch(std::move(data));
+}
+
+namespace {
+
+// What an exported struct points to, until it is released.
+struct SchemaHold {
+    std::string format;
+    std::string name;
+    std::vector<ArrowSchema*> children;
+};
+struct ArrayHold {
+    std::shared_ptr<const ArrowBatch::Data> data;
+    const void* buffers[3] = {nullptr, nullptr, nullptr};
+    std::vector<ArrowArray*> children;
+};
+
+template <class Struct, class Hold>
+void release(Struct* exported) {
+    auto* hold = static_cast<Hold*>(exported->private_data);
+    for (Struct* child : hold->children) {
+        if (child->release != nullptr) child->release(child);
+        delete child;
+    }
+    delete hold;
+    exported->release = nullptr;
+}
+
+void fill_schema(ArrowSchema* schema, std::string format, std::string name, std::int64_t flags,
+                 std::vector<ArrowSchema*> children) {
+    auto* hold = new SchemaHold{std::move(format), std::move(name), std::move(children)};
+    *schema = {hold->format.c_str(),
+               hold->name.c_str(),
+               nullptr,
+               flags,
+               static_cast<std::int64_t>(hold->children.size()),
+               hold->children.data(),
+               nullptr,
+               release<ArrowSchema, SchemaHold>,
+               hold};
+}
+
+void fill_array(ArrowArray* array, std::int64_t rows, std::int64_t null_count, std::int64_t buffers,
+                ArrayHold* hold) {
+    *array = {rows,
+              null_count,
+              0,
+              buffers,
+              static_cast<std::int64_t>(hold->children.size()),
+              hold->buffers,
+              hold->children.data(),
+              nullptr,
+              release<ArrowArray, ArrayHold>,
+              hold};
+}
+
+}  // namespace
+
+std::int64_t ArrowBatch::rows() const {
+    return data_ == nullptr ? 0 : data_->rows;
+}
+
+void ArrowBatch::export_schema(ArrowSchema* schema) const {
+    if (data_ == nullptr) throw ValueMismatch("a batch without columns; batches come from scans", -1, -1);
+    std::vector<ArrowSchema*> children;
+    for (std::size_t i = 0; i < data_->columns.size(); ++i) {
+        children.push_back(new ArrowSchema);
+        std::string name = std::to_string(i);
+        name.insert(name.begin(), 'f');
+        fill_schema(children.back(), data_->columns[i].format, std::move(name), ARROW_FLAG_NULLABLE, {});
+    }
+    fill_schema(schema, "+s", "", 0, std::move(children));
+}
+
+void ArrowBatch::export_array(ArrowArray* array) const {
+    if (data_ == nullptr) throw ValueMismatch("a batch without columns; batches come from scans", -1, -1);
+    auto* parent = new ArrayHold{data_, {}, {}};
+    for (const ColumnData& column : data_->columns) {
+        auto* hold = new ArrayHold{data_, {}, {}};
+        hold->buffers[0] = column.null_count == 0 ? nullptr : column.validity.data();
+        hold->buffers[1] = pointer(column.values);
+        hold->buffers[2] = pointer(column.bytes);
+        parent->children.push_back(new ArrowArray);
+        fill_array(parent->children.back(), data_->rows, column.null_count, column.text ? 3 : 2, hold);
+    }
+    fill_array(array, data_->rows, 0, 1, parent);
+}
+
+}  // namespace kalam
