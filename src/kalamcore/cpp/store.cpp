@@ -1,0 +1,873 @@
+#include "store.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+#include "errors.hpp"
+
+namespace kalam {
+
+namespace {
+
+constexpr std::int64_t kEpochMs = 1704067200000;  // 2024-01-01Z
+constexpr std::size_t kRowsAtOnce = 256;
+constexpr std::int64_t kLeaseMs = 10'000;
+constexpr auto kPurgeInterval = std::chrono::milliseconds(250);
+
+// Flags of an operation in the record.
+constexpr std::uint8_t kKindMask = 3;
+constexpr std::uint8_t kSamePartition = 4;
+constexpr std::uint8_t kOffsetFollows = 8;
+constexpr std::uint8_t kFlagsMax = 15;
+
+void put_varint(std::string& out, std::uint64_t value) {
+    char bytes[10];
+    std::size_t size = 0;
+    for (; value >= 0x80; value >>= 7) bytes[size++] = static_cast<char>(value | 0x80);
+    bytes[size++] = static_cast<char>(value);
+    out.append(bytes, size);
+}
+
+std::uint64_t take_varint(std::string_view& from) {
+    std::uint64_t value = 0;
+    for (std::size_t at = 0; at < 10 && at < from.size(); at++) {
+        auto byte = static_cast<std::uint8_t>(from[at]);
+        if (at == 9 && byte > 1) break;
+        value |= static_cast<std::uint64_t>(byte & 0x7F) << (7 * at);
+        if (byte < 0x80) {
+            from.remove_prefix(at + 1);
+            return value;
+        }
+    }
+    throw Error("a number is cut off or too large");
+}
+
+std::string_view take_bytes(std::string_view& from) {
+    std::uint64_t size = take_varint(from);
+    if (size > from.size()) throw Error("a length reaches beyond the record");
+    std::string_view bytes = from.substr(0, static_cast<std::size_t>(size));
+    from.remove_prefix(bytes.size());
+    return bytes;
+}
+
+std::uint64_t take_u64(std::string_view& from) {
+    if (from.size() < 8) throw Error("it is too short");
+    std::uint64_t value = 0;
+    for (int at = 7; at >= 0; at--) {
+        value = value << 8 | static_cast<std::uint8_t>(from[static_cast<std::size_t>(at)]);
+    }
+    from.remove_prefix(8);
+    return value;
+}
+
+void put_u64(std::string& out, std::uint64_t value) {
+    for (int at = 0; at < 8; at++) out.push_back(static_cast<char>(value >> (8 * at)));
+}
+
+void put_row(std::string& out, std::string_view key, std::string_view row) {
+    put_varint(out, key.size());
+    out.append(key);
+    put_varint(out, row.size());
+    out.append(row);
+}
+
+RowRef reference(const Version& version) {
+    return {version.data(), version.length, version.sequence, version.deleted};
+}
+
+RowRef reference(const StreamRow& row) {
+    return {row.row.data(), row.row.size(), row.sequence, row.deleted};
+}
+
+class NoRows final : public RowSource {
+  public:
+    std::size_t next(RowRef*, std::size_t, std::string_view*) override { return 0; }
+};
+
+class MemTableRows final : public RowSource {
+  public:
+    explicit MemTableRows(const PartitionCursor& cursor) : cursor_(cursor) {}
+    std::size_t next(RowRef* out, std::size_t max, std::string_view* keys) override {
+        std::size_t count = 0;
+        while (count < max) {
+            const Version* version = cursor_.next();
+            if (!version) break;
+            if (keys) keys[count] = cursor_.key();
+            out[count++] = reference(*version);
+        }
+        return count;
+    }
+
+  private:
+    PartitionCursor cursor_;
+};
+
+class StreamRows final : public RowSource {
+  public:
+    StreamRows(std::vector<StreamRowPointer> rows, std::vector<std::string> keys)
+        : rows_(std::move(rows)), keys_(std::move(keys)) {}
+    std::size_t next(RowRef* out, std::size_t max, std::string_view* keys) override {
+        std::size_t count = std::min(max, rows_.size() - at_);
+        for (std::size_t i = 0; i < count; i++, at_++) {
+            out[i] = reference(*rows_[at_]);
+            if (keys) keys[i] = keys_[at_];
+        }
+        return count;
+    }
+
+  private:
+    std::vector<StreamRowPointer> rows_;
+    std::vector<std::string> keys_;  // empty unless they were asked for
+    std::size_t at_ = 0;
+};
+
+}  // namespace
+
+bool OperationReader::next(RowOperation& operation) {
+    if (count_ == 0) {
+        if (!left_.empty()) throw Error("bytes follow its last operation");
+        return false;
+    }
+    count_--;
+    if (left_.empty()) throw Error("it ends before its last operation");
+    auto flags = static_cast<std::uint8_t>(left_[0]);
+    left_.remove_prefix(1);
+    if (flags > kFlagsMax || (flags & kKindMask) > 2) throw Error("an operation has unknown flags");
+    operation.kind = static_cast<OperationKind>(flags & kKindMask);
+    operation.same_partition = flags & kSamePartition;
+    operation.offset = flags & kOffsetFollows ? take_varint(left_) : next_offset_;
+    if (operation.offset < next_offset_) throw Error("an operation is out of order");
+    if (operation.same_partition) {
+        // Offsets begin with 0, so the first operation of all has nothing to repeat.
+        if (!operation.partition.data()) throw Error("its first operation names no table");
+    } else {
+        operation.table_id = take_varint(left_);
+        operation.partition = take_bytes(left_);
+    }
+    operation.key = take_bytes(left_);
+    operation.row = take_bytes(left_);
+    if (operation.key.size() > WriteBatch::kKeyBytesMax) throw Error("a key is too long");
+    next_offset_ = operation.offset + 1;
+    return true;
+}
+
+void WriteBatch::reuse(std::uint64_t snapshot) {
+    snapshot_ = snapshot;
+    of_transaction_ = false;
+    operations_ = 0;
+    body_.clear();
+    uses_.clear();
+    definitions_.clear();
+    state_.store(State::kOpen, std::memory_order_relaxed);
+}
+
+void WriteBatch::require_open() const {
+    State state = state_.load(std::memory_order_relaxed);
+    if (state == State::kCommitting) throw Error("the batch is being committed");
+    if (state == State::kCommitted) throw Error("the batch was committed; begin a new one");
+}
+
+void WriteBatch::add(OperationKind kind, std::uint64_t table_id, std::uint32_t version,
+                     std::string_view partition, std::string_view key, std::string_view row) {
+    require_open();
+    if (key.size() > kKeyBytesMax) throw ValueOutOfRange("the key is longer than 64 MB", -1, -1);
+    auto flags = static_cast<std::uint8_t>(kind);
+    if (operations_ && table_id == table_id_ &&
+        partition == std::string_view(body_).substr(partition_begin_, partition_size_)) {
+        body_.push_back(static_cast<char>(flags | kSamePartition));
+    } else {
+        body_.push_back(static_cast<char>(flags));
+        put_varint(body_, table_id);
+        put_varint(body_, partition.size());
+        partition_begin_ = body_.size();
+        partition_size_ = partition.size();
+        table_id_ = table_id;
+        body_.append(partition);
+    }
+    put_row(body_, key, row);
+    if (uses_.empty() || uses_.back().table_id != table_id || uses_.back().version != version) {
+        uses_.push_back({table_id, version, operations_});
+    }
+    operations_++;
+}
+
+void WriteBatch::add_rows(OperationKind kind, std::uint64_t table_id, std::uint32_t version,
+                          std::string_view partition, const EncodedRows& rows) {
+    std::size_t needed =
+        body_.size() + rows.keys.size() + rows.rows.size() + rows.size() * 6 + partition.size();
+    if (needed > body_.capacity()) body_.reserve(std::max(needed, body_.capacity() * 2));
+    for (std::size_t i = 0; i < rows.size(); i++) {
+        add(kind, table_id, version, partition, rows.key(i), rows.row(i));
+    }
+}
+
+void WriteBatch::define_table(std::uint64_t table_id, std::uint32_t version, const StreamOptions& stream) {
+    require_open();
+    definitions_.push_back({table_id, version, false, stream});
+}
+
+void WriteBatch::drop_table(std::uint64_t table_id) {
+    require_open();
+    definitions_.push_back({table_id, 0, true, {}});
+}
+
+bool WriteBatch::find(std::uint64_t operation, RowOperation& found) const {
+    OperationReader reader(body_, operations_);
+    while (reader.next(found)) {
+        if (found.offset == operation) return true;
+    }
+    return false;
+}
+
+bool WriteBatch::frees() const {
+    // A DROP also writes rows of the catalog.
+    for (const Definition& definition : definitions_) {
+        if (definition.dropped) return true;
+    }
+    OperationReader reader(body_, operations_);
+    RowOperation operation;
+    while (reader.next(operation)) {
+        if (operation.kind != OperationKind::kDelete) return false;
+    }
+    return true;
+}
+
+WriteBatch::Mark WriteBatch::mark() const {
+    return {operations_, body_.size(), uses_.size(), partition_begin_, partition_size_, table_id_};
+}
+
+void WriteBatch::back_to(const Mark& mark) {
+    operations_ = mark.operations;
+    body_.resize(mark.body);
+    uses_.resize(mark.uses);
+    partition_begin_ = mark.partition_begin;
+    partition_size_ = mark.partition_size;
+    table_id_ = mark.table_id;
+}
+
+Store::Store(std::shared_ptr<FileSystem> files, std::string directory, std::shared_ptr<Clock> clock,
+             std::shared_ptr<RandomSource> random, const StoreOptions& options)
+    : files_(std::move(files)),
+      directory_(std::move(directory)),
+      clock_(std::move(clock)),
+      memtable_(random->next_u64()),
+      streams_(options.stream_bytes_max),
+      // The rest of the interval is for the sync itself.
+      sync_wait_(options.sync_interval_ms * 3 / 4) {
+    LogOptions log_options;
+    log_options.file_bytes = options.wal_file_bytes;
+    log_ = Log::open(
+        files_, directory_, log_options, random,
+        [this](RecordType type, std::uint64_t lsn, std::string_view payload) { replay(type, lsn, payload); },
+        recovery_);
+    published_.store(last_, std::memory_order_release);
+    std::int64_t after = lease_end_ms_ ? snowflake_of(lease_end_ms_ - 1, kSnowflakeWorkers - 1, 4095) : 0;
+    snowflakes_ = std::make_unique<Snowflakes>(options.worker_id, after, clock_);
+    snowflakes_->set_lease([this](std::int64_t wanted_ms) { return extend_lease(wanted_ms); }, lease_end_ms_);
+}
+
+Store::~Store() {
+    stop_housekeeper();
+}
+
+void Store::replay(RecordType type, std::uint64_t lsn, std::string_view payload) {
+    try {
+        if (type == RecordType::id_lease) {
+            // The last one counts, not the highest: a clean close gives back what was not used.
+            std::uint64_t end_ms = take_u64(payload);
+            if (end_ms >> 42) throw Error("its time cannot be");
+            lease_end_ms_ = static_cast<std::int64_t>(end_ms);
+        } else if (type == RecordType::commit) {
+            std::uint64_t first = take_u64(payload);
+            std::uint64_t taken = take_varint(payload);
+            std::uint64_t operations = take_varint(payload);
+            if (taken == 0 || operations > taken || first == 0 || first >> 63 || taken >> 62) {
+                throw Error("its sequence numbers cannot be");
+            }
+            OperationReader reader(payload, operations);
+            RowOperation operation;
+            Partition* partition = nullptr;
+            while (reader.next(operation)) {
+                if (operation.offset >= taken) throw Error("an operation is outside of its sequence numbers");
+                if (!operation.same_partition) {
+                    partition = memtable_.partition(operation.table_id, operation.partition);
+                }
+                Node* node = memtable_.node(partition, operation.key);
+                memtable_.push(partition, node, first + operation.offset, operation.row,
+                               operation.kind == OperationKind::kDelete);
+            }
+            last_ = std::max(last_, first + taken - 1);
+        }
+    } catch (const Error& e) {
+        throw Corruption(
+            directory_, 0,
+            "record " + std::to_string(lsn) + " of the log is whole but makes no sense: " + e.what());
+    }
+}
+
+void Store::define_table(std::uint64_t table_id, std::uint32_t version, const StreamOptions& stream) {
+    std::lock_guard guard(commit_mutex_);
+    if (closed()) throw Error("the store is closed");
+    bool streamed = stream.ttl_us > 0;
+    if (streamed) {
+        streams_.define(table_id, stream);
+        start_housekeeper();
+    }
+    tables_[table_id] = {version, false, streamed};
+}
+
+void Store::set_tables(const WriteBatch& batch, CommitTicket& ticket) {
+    ticket.replaced.reserve(batch.definitions_.size());
+    for (const WriteBatch::Definition& definition : batch.definitions_) {
+        auto known = tables_.find(definition.table_id);
+        bool stream = definition.stream.ttl_us > 0;
+        if (definition.dropped) stream = known != tables_.end() && known->second.stream;
+        ticket.replaced.emplace_back(definition.table_id, known == tables_.end()
+                                                              ? std::optional<TableState>()
+                                                              : std::optional<TableState>(known->second));
+        if (stream && !definition.dropped) {
+            streams_.define(definition.table_id, definition.stream);
+            start_housekeeper();
+        }
+        tables_[definition.table_id] = {definition.version, definition.dropped, stream};
+    }
+}
+
+void Store::restore_tables(CommitTicket& ticket) {
+    for (; !ticket.replaced.empty(); ticket.replaced.pop_back()) {
+        auto& [table_id, state] = ticket.replaced.back();
+        if (state) {
+            tables_[table_id] = *state;
+        } else {
+            tables_.erase(table_id);
+        }
+    }
+}
+
+void Store::check_tables(const WriteBatch& batch) const {
+    for (const WriteBatch::Use& use : batch.uses_) {
+        auto known = tables_.find(use.table_id);
+        if (known != tables_.end() && !known->second.dropped && known->second.version == use.version)
+            continue;
+        auto at = static_cast<std::int64_t>(use.operation);
+        std::string name = "table " + std::to_string(use.table_id);
+        if (known == tables_.end()) throw WriteConflict(name + " is not known; define it first", at);
+        if (known->second.dropped)
+            throw WriteConflict(name + " was dropped; evaluate the statement anew", at);
+        throw WriteConflict(name + " has schema version " + std::to_string(known->second.version) + ", not " +
+                                std::to_string(use.version) + "; evaluate the statement anew",
+                            at);
+    }
+}
+
+std::int64_t Store::stream_now_us(std::uint64_t newest) const {
+    return std::max(clock_->now_us(), updated_us(newest));
+}
+
+// Applies the operations, unpublished, and says how many of them are for the log. `applied` counts them, so
+// that they can be taken back where this throws.
+std::uint64_t Store::apply(const WriteBatch& batch, std::uint64_t first, CommitTicket& ticket,
+                           std::uint64_t& applied) {
+    OperationReader reader(batch.body_, batch.operations_);
+    RowOperation operation;
+    Partition* partition = nullptr;
+    Node* node = nullptr;
+    bool stream = false;
+    std::uint64_t logged = 0;
+    std::int64_t now_us = 0;
+    while (reader.next(operation)) {
+        if (!operation.same_partition) {
+            stream = tables_.find(operation.table_id)->second.stream;
+            if (!stream) partition = memtable_.partition(operation.table_id, operation.partition);
+        }
+        std::uint64_t newest = 0;
+        bool live = false;
+        if (stream) {
+            if (!ticket.streamed) now_us = stream_now_us(std::max(last_, first));
+            ticket.streamed = true;
+            StreamHead head = streams_.head(operation.table_id, operation.partition, operation.key, now_us);
+            newest = head.sequence;
+            live = head.live;
+        } else {
+            node = memtable_.node(partition, operation.key);
+            if (const Version* version = node->newest.load(std::memory_order_relaxed)) {
+                newest = version->sequence;
+                live = !version->deleted;
+            }
+        }
+        auto index = static_cast<std::int64_t>(operation.offset);
+        if (operation.kind == OperationKind::kInsert) {
+            if (live) throw DuplicateKey(index);
+            if (batch.of_transaction_ && newest > batch.snapshot_) {
+                throw WriteConflict("the key came and went meanwhile; run the transaction again", index);
+            }
+        } else if (!live) {
+            throw WriteConflict("the row is not there any more; evaluate the statement anew", index);
+        } else if (newest > batch.snapshot_ && newest < first) {
+            throw WriteConflict("the row was changed meanwhile; evaluate the statement anew", index);
+        }
+        bool deleted = operation.kind == OperationKind::kDelete;
+        std::uint64_t sequence = first + operation.offset;
+        if (stream) {
+            streams_.push(operation.table_id, operation.partition, operation.key, sequence, operation.row,
+                          deleted);
+        } else {
+            memtable_.push(partition, node, sequence, operation.row, deleted);
+            logged++;
+        }
+        applied++;
+    }
+    return logged;
+}
+
+// REQUIRES: no snapshot reaches `first`.
+void Store::undo(const WriteBatch& batch, std::uint64_t first, std::uint64_t operations) {
+    OperationReader reader(batch.body_, batch.operations_);
+    RowOperation operation;
+    Partition* partition = nullptr;
+    for (; operations > 0; operations--) {
+        reader.next(operation);
+        if (!operation.same_partition) {
+            partition = const_cast<Partition*>(memtable_.find(operation.table_id, operation.partition));
+        }
+        const Node* node = partition ? partition->find(operation.key) : nullptr;
+        if (node) {
+            memtable_.pop(partition, const_cast<Node*>(node), first);
+        } else if (streams_.any()) {
+            streams_.pop(operation.table_id, operation.partition, operation.key, first,
+                         first + batch.operations_ - 1);
+        }
+    }
+}
+
+std::uint64_t Store::append(const WriteBatch& batch, std::uint64_t first, std::uint64_t logged) {
+    std::string head;
+    std::string_view body = batch.body_;
+    std::string filtered;
+    put_u64(head, first);
+    put_varint(head, batch.operations_);
+    put_varint(head, logged);
+    if (logged != batch.operations_) {
+        // Rows of streams are left out, and what remains tells its own places in the block of sequence
+        // numbers.
+        OperationReader reader(batch.body_, batch.operations_);
+        RowOperation operation;
+        bool stream = false;
+        bool introduced = false;
+        while (reader.next(operation)) {
+            if (!operation.same_partition) {
+                stream = tables_.find(operation.table_id)->second.stream;
+                introduced = false;
+            }
+            if (stream) continue;
+            auto flags =
+                static_cast<std::uint8_t>(static_cast<std::uint8_t>(operation.kind) | kOffsetFollows);
+            filtered.push_back(static_cast<char>(introduced ? flags | kSamePartition : flags));
+            put_varint(filtered, operation.offset);
+            if (!introduced) {
+                put_varint(filtered, operation.table_id);
+                put_varint(filtered, operation.partition.size());
+                filtered.append(operation.partition);
+            }
+            put_row(filtered, operation.key, operation.row);
+            introduced = true;
+        }
+        body = filtered;
+    }
+    return log_->append(RecordType::commit, head, body, drops_known_, batch.frees());
+}
+
+void Store::begin_locked(WriteBatch& batch, bool sync, CommitTicket& ticket) {
+    if (closed()) throw Error("the store is closed");
+    if (!poison_.empty()) throw Poisoned(poison_);
+    batch.require_open();
+    undo_dropped();
+    ticket.batch = &batch;
+    ticket.sync = sync;
+    ticket.first = std::max(last_ + 1, sequence_by_clock());
+    ticket.last = batch.operations_ ? ticket.first + batch.operations_ - 1 : last_;
+    std::uint64_t applied = 0;
+    try {
+        if (!batch.definitions_.empty()) set_tables(batch, ticket);
+        check_tables(batch);
+        std::uint64_t logged = apply(batch, ticket.first, ticket, applied);
+        // Last, for only a record that was not appended can be taken back here.
+        if (logged && !sync) start_housekeeper();
+        if (logged) ticket.lsn = append(batch, ticket.first, logged);
+    } catch (...) {
+        undo(batch, ticket.first, applied);
+        restore_tables(ticket);
+        throw;
+    }
+    last_ = ticket.last;
+    batch.state_.store(WriteBatch::State::kCommitting, std::memory_order_relaxed);
+
+    std::lock_guard guard(pending_mutex_);
+    ticket.older = newest_pending_;
+    if (newest_pending_) {
+        newest_pending_->newer = &ticket;
+    } else {
+        oldest_pending_ = &ticket;
+    }
+    newest_pending_ = &ticket;
+    // A commit with a record writes those before it as well. One without cannot: it waits until they are
+    // written.
+    ticket.waits = ticket.lsn ? sync : ticket.older != nullptr;
+    for (const CommitTicket* at = ticket.older; at && !ticket.waits; at = at->older) ticket.waits = at->waits;
+}
+
+bool Store::try_begin(WriteBatch& batch, bool sync, CommitTicket& ticket) {
+    std::unique_lock lock(commit_mutex_, std::try_to_lock);
+    if (!lock.owns_lock()) return false;
+    begin_locked(batch, sync, ticket);
+    return true;
+}
+
+void Store::begin(WriteBatch& batch, bool sync, CommitTicket& ticket) {
+    std::lock_guard lock(commit_mutex_);
+    begin_locked(batch, sync, ticket);
+}
+
+std::uint64_t Store::commit(WriteBatch& batch, bool sync) {
+    CommitTicket ticket;
+    begin(batch, sync, ticket);
+    return finish(ticket);
+}
+
+std::uint64_t Store::finish(CommitTicket& ticket) {
+    if (ticket.lsn) {
+        try {
+            log_->flush(ticket.lsn, ticket.sync);
+        } catch (const std::exception&) {
+            // A flush fails where there was no room, and where the log is poisoned.
+            meet_failure();
+        }
+        if (!ticket.sync) wake_housekeeper();
+    }
+    {
+        std::unique_lock lock(pending_mutex_);
+        publish_pending();
+        while (!ticket.done) {
+            pending_waiters_++;
+            pending_changed_.wait(lock);
+            pending_waiters_--;
+            publish_pending();
+        }
+    }
+    if (ticket.error) {
+        ticket.batch->state_.store(WriteBatch::State::kOpen, std::memory_order_relaxed);
+        std::rethrow_exception(ticket.error);
+    }
+    ticket.batch->state_.store(WriteBatch::State::kCommitted, std::memory_order_relaxed);
+    return ticket.last;
+}
+
+void Store::unlink(CommitTicket& ticket) {
+    (ticket.older ? ticket.older->newer : oldest_pending_) = ticket.newer;
+    (ticket.newer ? ticket.newer->older : newest_pending_) = ticket.older;
+    ticket.done = true;
+}
+
+// Publishes, in order, the commits that are where they asked to be.
+// REQUIRES: the pending lock. A ticket that is done may be gone as soon as that is given up.
+void Store::publish_pending() {
+    if (!oldest_pending_) return;
+    // A dropped record is above written() until undo_dropped has taken its commit away.
+    std::uint64_t written = log_->written();
+    std::uint64_t durable = log_->durable();
+    bool published = false;
+    while (CommitTicket* ticket = oldest_pending_) {
+        if (ticket->lsn > (ticket->sync ? durable : written)) break;
+        try {
+            if (ticket->streamed || !ticket->replaced.empty()) settle_streams(*ticket);
+        } catch (const std::bad_alloc&) {
+            // What could not go now goes with a later commit.
+        }
+        published_.store(ticket->last, std::memory_order_release);
+        unlink(*ticket);
+        published = true;
+    }
+    if (published && pending_waiters_) pending_changed_.notify_all();
+}
+
+// What can only be done once nothing takes the commit back: the oldest rows of streams make room, and dropped
+// tables go.
+void Store::settle_streams(const CommitTicket& ticket) {
+    for (const WriteBatch::Definition& definition : ticket.batch->definitions_) {
+        if (definition.dropped) streams_.drop(definition.table_id);
+    }
+    if (!ticket.streamed) return;
+    OperationReader reader(ticket.batch->body_, ticket.batch->operations_);
+    RowOperation operation;
+    while (reader.next(operation)) {
+        if (!operation.same_partition)
+            streams_.settle_rows(operation.table_id, operation.partition, ticket.last);
+    }
+    streams_.settle_bytes(ticket.last);
+}
+
+// Takes back the commits whose records found no room. Until then nothing is appended, so that no commit
+// builds upon them. REQUIRES: the commit lock.
+void Store::undo_dropped() {
+    std::uint64_t drops = log_->drops();
+    if (drops == drops_known_) return;
+    std::lock_guard guard(pending_mutex_);
+    std::uint64_t written = log_->written();
+    // Newest first, so that each finds its own versions on top; commits without a record stay.
+    for (CommitTicket* ticket = newest_pending_; ticket;) {
+        CommitTicket* older = ticket->older;
+        if (ticket->lsn > written) take_back(*ticket, error_of(*ticket));
+        ticket = older;
+    }
+    drops_known_ = drops;
+    pending_changed_.notify_all();
+}
+
+// Why a commit was not written, or not synced. REQUIRES: its record was dropped, or the log is poisoned.
+std::exception_ptr Store::error_of(const CommitTicket& ticket) {
+    try {
+        if (ticket.lsn) log_->flush(ticket.lsn, ticket.sync);
+        throw Poisoned(poison_);
+    } catch (...) {
+        return std::current_exception();
+    }
+}
+
+// REQUIRES: the commit lock and the pending lock.
+void Store::take_back(CommitTicket& ticket, std::exception_ptr error) {
+    ticket.error = std::move(error);
+    undo(*ticket.batch, ticket.first, ticket.batch->operations_);
+    restore_tables(ticket);
+    unlink(ticket);
+}
+
+// REQUIRES: the commit lock.
+void Store::learn_poison() {
+    try {
+        // A record that cannot be: a sound log knows nothing of it, a poisoned one says why.
+        log_->flush(~std::uint64_t{0}, false);
+    } catch (const Poisoned& e) {
+        try {
+            if (poison_.empty()) poison_ = e.what();
+        } catch (const std::bad_alloc&) {
+            poison_ = "out of memory";
+        }
+    } catch (const std::exception&) {
+    }
+}
+
+void Store::meet_failure() {
+    std::lock_guard commit_guard(commit_mutex_);
+    undo_dropped();
+    learn_poison();
+    if (poison_.empty()) return;
+    std::lock_guard guard(pending_mutex_);
+    publish_pending();
+    while (newest_pending_) take_back(*newest_pending_, error_of(*newest_pending_));
+    pending_changed_.notify_all();
+}
+
+bool Store::get(std::uint64_t table_id, std::string_view partition, std::string_view key,
+                std::uint64_t snapshot, bool deleted, FoundRow& found) const {
+    if (const Partition* rows = memtable_.find(table_id, partition)) {
+        const Version* version = rows->get(key, snapshot);
+        if (!version || (version->deleted && !deleted)) return false;
+        found.row = reference(*version);
+        return true;
+    }
+    if (!streams_.any()) return false;
+    found.held = streams_.get(table_id, partition, key, snapshot, deleted, stream_now_us(this->snapshot()));
+    if (!found.held) return false;
+    found.row = reference(*found.held);
+    return true;
+}
+
+// The one place that knows where a partition's rows are; a frozen memtable would be merged in here (and in
+// get).
+std::unique_ptr<RowSource> Store::rows(std::uint64_t table_id, std::string_view partition,
+                                       std::uint64_t snapshot, const Bounds& bounds, bool reverse,
+                                       bool deleted) const {
+    if (const Partition* found = memtable_.find(table_id, partition)) {
+        return std::make_unique<MemTableRows>(PartitionCursor(*found, snapshot, bounds, reverse, deleted));
+    }
+    return stream_rows(table_id, partition, snapshot, bounds, reverse, deleted, false);
+}
+
+std::unique_ptr<RowSource> Store::rows_with_keys(std::uint64_t table_id, std::string_view partition,
+                                                 std::uint64_t snapshot, const Bounds& bounds, bool reverse,
+                                                 bool deleted) const {
+    // Those of the memtable know their keys anyway.
+    if (memtable_.find(table_id, partition)) {
+        return rows(table_id, partition, snapshot, bounds, reverse, deleted);
+    }
+    return stream_rows(table_id, partition, snapshot, bounds, reverse, deleted, true);
+}
+
+std::unique_ptr<RowSource> Store::stream_rows(std::uint64_t table_id, std::string_view partition,
+                                              std::uint64_t snapshot, const Bounds& bounds, bool reverse,
+                                              bool deleted, bool with_keys) const {
+    if (!streams_.any()) return std::make_unique<NoRows>();
+    std::vector<std::string> keys;
+    std::vector<StreamRowPointer> found =
+        streams_.scan(table_id, partition, snapshot, bounds, reverse, deleted,
+                      stream_now_us(this->snapshot()), with_keys ? &keys : nullptr);
+    return std::make_unique<StreamRows>(std::move(found), std::move(keys));
+}
+
+std::uint64_t Store::sequence_by_clock() const {
+    std::int64_t now_ms = clock_->now_us() / 1000 - kEpochMs;
+    return now_ms > 0 ? static_cast<std::uint64_t>(now_ms) << 22 : 0;
+}
+
+std::vector<ArrowBatch> Readable::rows_as_arrow(std::uint64_t table_id, std::string_view partition,
+                                                std::uint64_t snapshot, const Bounds& bounds, bool deleted,
+                                                const RowReader& reader, const std::vector<int>& columns,
+                                                std::int64_t batch_rows) const {
+    std::vector<ArrowBatch> batches;
+    std::unique_ptr<RowSource> source = rows(table_id, partition, snapshot, bounds, false, deleted);
+    ArrowBuilder builder(reader, columns);
+    batch_rows = std::max<std::int64_t>(batch_rows, 1);
+    RowRef chunk[kRowsAtOnce];
+    while (std::size_t count = source->next(chunk, kRowsAtOnce)) {
+        for (std::size_t at = 0; at < count;) {
+            std::size_t room = static_cast<std::size_t>(batch_rows - builder.rows());
+            std::size_t offered = std::min(room, count - at);
+            std::size_t taken = builder.append(chunk + at, offered);
+            at += taken;
+            if (taken < offered || builder.rows() >= batch_rows) batches.push_back(builder.finish());
+        }
+    }
+    if (builder.rows() > 0) batches.push_back(builder.finish());
+    return batches;
+}
+
+std::uint64_t Store::count(std::uint64_t table_id, std::string_view partition, std::uint64_t snapshot) const {
+    if (const Partition* rows = memtable_.find(table_id, partition)) return rows->count(snapshot);
+    if (!streams_.any()) return 0;
+    return streams_.count(table_id, partition, snapshot, stream_now_us(this->snapshot()));
+}
+
+std::vector<std::string> Store::partitions(std::uint64_t table_id) const {
+    std::uint64_t published = snapshot();
+    std::vector<std::string> names =
+        streams_.any() ? streams_.partitions(table_id, published) : std::vector<std::string>();
+    for (const Partition* partition : memtable_.partitions(table_id)) {
+        if (partition->any(published)) names.emplace_back(partition->name());
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
+StoreStatistics Store::statistics() const {
+    return {memtable_.bytes(), memtable_.entries(), streams_.bytes(),
+            streams_.rows(),   log_->bytes(),       snapshot()};
+}
+
+std::uint64_t Store::append_lease(std::int64_t end_ms) {
+    std::string payload;
+    put_u64(payload, static_cast<std::uint64_t>(end_ms));
+    return log_->append(RecordType::id_lease, payload, {}, drops_known_, true);
+}
+
+// A lease is not synced: a commit that carries one of its ids stands behind it in the log.
+std::int64_t Store::extend_lease(std::int64_t wanted_ms) {
+    std::int64_t end_ms = wanted_ms + kLeaseMs;
+    std::uint64_t lsn;
+    {
+        std::lock_guard guard(commit_mutex_);
+        if (closed()) throw Error("the store is closed");
+        if (!poison_.empty()) throw Poisoned(poison_);
+        undo_dropped();
+        lsn = append_lease(end_ms);
+        lease_end_ms_ = end_ms;
+    }
+    log_->flush(lsn, false);
+    return end_ms;
+}
+
+void Store::close() {
+    bool poisoned;
+    {
+        std::lock_guard guard(commit_mutex_);
+        if (closed_.exchange(true)) return;
+        poisoned = !poison_.empty();
+    }
+    stop_housekeeper();
+    {
+        std::unique_lock lock(pending_mutex_);
+        publish_pending();
+        pending_waiters_++;
+        pending_changed_.wait(lock, [this] {
+            publish_pending();
+            return !oldest_pending_;
+        });
+        pending_waiters_--;
+    }
+    // Waits for a lease on its way before the commit lock, as whoever extends one holds its own lock first.
+    std::int64_t last_id = snowflakes_->last();
+    std::lock_guard guard(commit_mutex_);
+    try {
+        undo_dropped();
+        if (last_id && snowflake_ms(last_id) + 1 != lease_end_ms_) append_lease(snowflake_ms(last_id) + 1);
+        log_->close();
+    } catch (const Error&) {
+        // What poisoned the log was told to the commit that met it.
+        if (!poisoned && poison_.empty()) throw;
+    }
+}
+
+void Store::start_housekeeper() {
+    if (!housekeeper_.joinable()) housekeeper_ = std::thread([this] { keep_house(); });
+    if (streams_.any()) wake_housekeeper();
+}
+
+void Store::wake_housekeeper() {
+    if (unsynced_.load(std::memory_order_relaxed)) return;
+    unsynced_.store(true, std::memory_order_relaxed);
+    std::lock_guard guard(house_mutex_);
+    house_changed_.notify_one();
+}
+
+void Store::keep_house() {
+    std::unique_lock lock(house_mutex_);
+    auto stops = [this] { return house_stops_; };
+    while (!house_stops_) {
+        if (!unsynced_.load(std::memory_order_relaxed)) {
+            auto wanted = [this] { return house_stops_ || unsynced_.load(std::memory_order_relaxed); };
+            if (streams_.any()) {
+                house_changed_.wait_for(lock, kPurgeInterval, wanted);
+            } else {
+                house_changed_.wait(lock, wanted);
+            }
+        }
+        if (unsynced_.load(std::memory_order_relaxed) && !house_stops_) {
+            // Some commits are gathered, then synced together.
+            house_changed_.wait_for(lock, sync_wait_, stops);
+            unsynced_.store(false, std::memory_order_relaxed);
+            lock.unlock();
+            try {
+                log_->flush(log_->written(), true);
+            } catch (const std::exception&) {
+                meet_failure();
+            }
+            lock.lock();
+        }
+        if (streams_.any() && !house_stops_) {
+            lock.unlock();
+            streams_.purge(stream_now_us(snapshot()));
+            lock.lock();
+        }
+    }
+}
+
+void Store::stop_housekeeper() {
+    {
+        std::lock_guard guard(house_mutex_);
+        house_stops_ = true;
+        house_changed_.notify_all();
+    }
+    if (housekeeper_.joinable()) housekeeper_.join();
+}
+
+}  // namespace kalam

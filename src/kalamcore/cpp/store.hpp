@@ -1,0 +1,322 @@
+// The heart of the database: log, memtable and streams behind one commit order.
+//
+// A commit is checked and applied unpublished under the commit lock, its record is written and synced outside
+// of it together with those of others, and then it is published: the commits in sequence order, each with all
+// before it.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "arrow_export.hpp"
+#include "arrow_import.hpp"
+#include "clock.hpp"
+#include "ids.hpp"
+#include "memtable.hpp"
+#include "random.hpp"
+#include "streams.hpp"
+#include "vfs.hpp"
+#include "wal.hpp"
+
+namespace kalam {
+
+// The values are part of the log's format.
+enum class OperationKind : std::uint8_t { kInsert = 0, kReplace = 1, kDelete = 2 };
+
+// One operation of a commit, as it stands in the record.
+struct RowOperation {
+    OperationKind kind = OperationKind::kInsert;
+    bool same_partition = false;  // table and partition are the previous operation's
+    std::uint64_t offset = 0;     // its sequence number is the commit's first plus this
+    std::uint64_t table_id = 0;
+    std::string_view partition;
+    std::string_view key;
+    std::string_view row;
+};
+
+// Reads the operations of a record one after the other; drawn in docs/formats.md.
+// Never reads outside of `body`, whatever it holds.
+class OperationReader {
+  public:
+    OperationReader(std::string_view body, std::uint64_t count) : left_(body), count_(count) {}
+    // False at the end. Throws Error where the bytes are no operations.
+    bool next(RowOperation& operation);
+
+  private:
+    std::string_view left_;
+    std::uint64_t count_;
+    std::uint64_t next_offset_ = 0;
+};
+
+// The operations of one commit, encoded before any lock.
+//
+// Thread safety: one thread at a time; nobody touches it while it is committed. It can be committed once.
+class WriteBatch {
+  public:
+    // `snapshot`: what the statement saw. `of_transaction`: what several statements saw and did; then a key
+    // that others inserted or deleted since is a conflict also for who inserts it.
+    explicit WriteBatch(std::uint64_t snapshot, bool of_transaction = false)
+        : snapshot_(snapshot), of_transaction_(of_transaction) {}
+
+    // As if made anew, but for its memory. REQUIRES: it is not being committed.
+    void reuse(std::uint64_t snapshot);
+
+    // Throws Error for a batch that was committed, ValueOutOfRange for a key beyond kKeyBytesMax.
+    void add(OperationKind kind, std::uint64_t table_id, std::uint32_t version, std::string_view partition,
+             std::string_view key, std::string_view row);
+    void add_rows(OperationKind kind, std::uint64_t table_id, std::uint32_t version,
+                  std::string_view partition, const EncodedRows& rows);
+    // In effect with the commit: the table takes rows of this version and no other; ttl_us > 0: a STREAM.
+    void define_table(std::uint64_t table_id, std::uint32_t version, const StreamOptions& stream);
+    void drop_table(std::uint64_t table_id);
+    // As if everything from operation `size` on had never been added. REQUIRES: it is what size() was at
+    // `mark`.
+    struct Mark {
+        std::uint64_t operations;
+        std::size_t body, uses, partition_begin, partition_size;
+        std::uint64_t table_id;
+    };
+    Mark mark() const;
+    void back_to(const Mark& mark);
+
+    // Operation `operation`, from 0, as it was added; false where there is none. Walks there.
+    bool find(std::uint64_t operation, RowOperation& found) const;
+    // Whether it only deletes rows or drops tables: it is taken even where the disk is full.
+    bool frees() const;
+    std::uint64_t size() const { return operations_; }
+    std::size_t bytes() const { return body_.size(); }
+    std::uint64_t snapshot() const { return snapshot_; }
+
+    static constexpr std::size_t kKeyBytesMax = 1u << 26;
+
+  private:
+    friend class Store;
+    friend class Transaction;
+
+    struct Use {
+        std::uint64_t table_id;
+        std::uint32_t version;
+        std::uint64_t operation;  // the first
+    };
+    struct Definition {
+        std::uint64_t table_id;
+        std::uint32_t version;
+        bool dropped;
+        StreamOptions stream;
+    };
+    enum class State : std::uint8_t { kOpen, kCommitting, kCommitted };
+
+    void require_open() const;
+
+    std::uint64_t snapshot_;
+    bool of_transaction_;
+    std::uint64_t operations_ = 0;
+    std::string body_;
+    std::vector<Use> uses_;
+    std::vector<Definition> definitions_;
+    // Where the last operation's partition is told in the body.
+    std::uint64_t table_id_ = 0;
+    std::size_t partition_begin_ = 0;
+    std::size_t partition_size_ = 0;
+    std::atomic<State> state_{State::kOpen};
+};
+
+struct TableState {
+    std::uint32_t version;
+    bool dropped;
+    bool stream;
+};
+
+// A commit on its way. Lives on its thread's stack; in the store's list until it is published or has failed.
+struct CommitTicket {
+    WriteBatch* batch = nullptr;
+    std::uint64_t first = 0;
+    std::uint64_t last = 0;
+    std::uint64_t lsn = 0;  // 0: nothing of it is logged
+    bool sync = false;
+    bool streamed = false;
+    bool waits = false;  // for its own sync, or for what others do with the commits before it
+    bool done = false;   // from here on guarded by the pending lock
+    std::exception_ptr error;
+    CommitTicket* older = nullptr;
+    CommitTicket* newer = nullptr;
+    std::vector<std::pair<std::uint64_t, std::optional<TableState>>> replaced;  // definitions, to be restored
+};
+
+// A row that was found. Valid while the store is; a stream's also holds its bytes.
+struct FoundRow {
+    RowRef row{};
+    StreamRowPointer held;
+};
+
+// Rows in the order they were asked for, some at a time.
+class RowSource {
+  public:
+    virtual ~RowSource() = default;
+    // Up to `max` rows; fewer only at the end. They are valid while the source and the store are. `keys`,
+    // where given, gets their keys; REQUIRES: the source was asked for with keys.
+    virtual std::size_t next(RowRef* out, std::size_t max, std::string_view* keys = nullptr) = 0;
+};
+
+// What rows are read from: the store, or a transaction laid over it.
+class Readable {
+  public:
+    virtual ~Readable() = default;
+    // What a read should ask for: the newest of the store, or the transaction's own.
+    virtual std::uint64_t snapshot() const = 0;
+    // The newest version at or below `snapshot`; a tombstone only where asked for.
+    virtual bool get(std::uint64_t table_id, std::string_view partition, std::string_view key,
+                     std::uint64_t snapshot, bool deleted, FoundRow& found) const = 0;
+    // REQUIRES: the strings of `bounds` outlive the source.
+    virtual std::unique_ptr<RowSource> rows(std::uint64_t table_id, std::string_view partition,
+                                            std::uint64_t snapshot, const Bounds& bounds, bool reverse,
+                                            bool deleted) const = 0;
+    virtual std::uint64_t count(std::uint64_t table_id, std::string_view partition,
+                                std::uint64_t snapshot) const = 0;
+    virtual std::vector<std::string> partitions(std::uint64_t table_id) const = 0;
+    std::vector<ArrowBatch> rows_as_arrow(std::uint64_t table_id, std::string_view partition,
+                                          std::uint64_t snapshot, const Bounds& bounds, bool deleted,
+                                          const RowReader& reader, const std::vector<int>& columns,
+                                          std::int64_t batch_rows) const;
+};
+
+struct StoreOptions {
+    std::uint64_t wal_file_bytes = 64u << 20;
+    std::uint64_t stream_bytes_max = 64u << 20;
+    // What a commit with sync=false wrote is on the disk within this time.
+    std::int64_t sync_interval_ms = 100;
+    int worker_id = 0;
+};
+
+struct StoreStatistics {
+    std::uint64_t memtable_bytes, memtable_entries, stream_bytes, stream_rows, log_bytes, last_sequence;
+};
+
+// Thread safety: every method may be called from any thread. No method holds a lock while it waits for
+// another thread's work but begin, which waits for the commit lock; who holds that never waits for a sync.
+class Store final : public Readable {
+  public:
+    // Replays the log of `directory`, which exists. Throws Corruption, UnknownFormat, IoError.
+    Store(std::shared_ptr<FileSystem> files, std::string directory, std::shared_ptr<Clock> clock,
+          std::shared_ptr<RandomSource> random, const StoreOptions& options);
+    // Without close(): as a crash of the process, but for the threads, which end.
+    ~Store() override;
+    Store(const Store&) = delete;
+    Store& operator=(const Store&) = delete;
+
+    const LogRecovery& recovery() const { return recovery_; }
+    void define_table(std::uint64_t table_id, std::uint32_t version, const StreamOptions& stream);
+    std::uint64_t snapshot() const override { return published_.load(std::memory_order_acquire); }
+
+    // All of it or nothing; returns the sequence number of the last operation. Throws DuplicateKey,
+    // WriteConflict, Poisoned, OutcomeUnknown, IoError.
+    std::uint64_t commit(WriteBatch& batch, bool sync);
+    // The same in two steps, for a caller that must not wait for a lock (the GIL's holder): try_begin is
+    // false where the commit lock is taken; begin waits for it. Once begun, finish must follow; it waits
+    // where ticket.waits.
+    bool try_begin(WriteBatch& batch, bool sync, CommitTicket& ticket);
+    void begin(WriteBatch& batch, bool sync, CommitTicket& ticket);
+    std::uint64_t finish(CommitTicket& ticket);
+
+    bool get(std::uint64_t table_id, std::string_view partition, std::string_view key, std::uint64_t snapshot,
+             bool deleted, FoundRow& found) const override;
+    std::unique_ptr<RowSource> rows(std::uint64_t table_id, std::string_view partition,
+                                    std::uint64_t snapshot, const Bounds& bounds, bool reverse,
+                                    bool deleted) const override;
+    // The same, from a source that tells keys too.
+    std::unique_ptr<RowSource> rows_with_keys(std::uint64_t table_id, std::string_view partition,
+                                              std::uint64_t snapshot, const Bounds& bounds, bool reverse,
+                                              bool deleted) const;
+    std::uint64_t count(std::uint64_t table_id, std::string_view partition,
+                        std::uint64_t snapshot) const override;
+    std::vector<std::string> partitions(std::uint64_t table_id) const override;
+    // What the sequence numbers of a commit begin with now, unless they are beyond that already.
+    std::uint64_t sequence_by_clock() const;
+    std::uint64_t hash_seed() const { return memtable_.seed(); }
+    StoreStatistics statistics() const;
+
+    // Ids that were never given before, in this life of the database or an earlier one.
+    Snowflakes& snowflakes() { return *snowflakes_; }
+
+    bool closed() const { return closed_.load(std::memory_order_acquire); }
+    // Waits for the commits on their way. Throws where the end of the log could not be made durable.
+    void close();
+
+  private:
+    void replay(RecordType type, std::uint64_t lsn, std::string_view payload);
+    void begin_locked(WriteBatch& batch, bool sync, CommitTicket& ticket);
+    void check_tables(const WriteBatch& batch) const;
+    void set_tables(const WriteBatch& batch, CommitTicket& ticket);
+    void restore_tables(CommitTicket& ticket);
+    std::uint64_t apply(const WriteBatch& batch, std::uint64_t first, CommitTicket& ticket,
+                        std::uint64_t& applied);
+    void undo(const WriteBatch& batch, std::uint64_t first, std::uint64_t operations);
+    std::uint64_t append(const WriteBatch& batch, std::uint64_t first, std::uint64_t logged);
+    std::uint64_t append_lease(std::int64_t end_ms);
+    std::int64_t extend_lease(std::int64_t wanted_ms);
+    void publish_pending();
+    void settle_streams(const CommitTicket& ticket);
+    void unlink(CommitTicket& ticket);
+    void take_back(CommitTicket& ticket, std::exception_ptr error);
+    std::exception_ptr error_of(const CommitTicket& ticket);
+    void undo_dropped();
+    void learn_poison();
+    void meet_failure();
+    std::int64_t stream_now_us(std::uint64_t newest) const;
+    std::unique_ptr<RowSource> stream_rows(std::uint64_t table_id, std::string_view partition,
+                                           std::uint64_t snapshot, const Bounds& bounds, bool reverse,
+                                           bool deleted, bool with_keys) const;
+    void start_housekeeper();
+    void wake_housekeeper();
+    void keep_house();
+    void stop_housekeeper();
+
+    const std::shared_ptr<FileSystem> files_;
+    const std::string directory_;
+    const std::shared_ptr<Clock> clock_;
+    LogRecovery recovery_;
+    MemTable memtable_;
+    Streams streams_;
+    std::unique_ptr<Log> log_;
+    std::atomic<std::uint64_t> published_{0};
+    std::atomic<bool> closed_{false};
+
+    // The commit lock, and what it guards besides the writer's side of memtable, streams and log.
+    std::mutex commit_mutex_;
+    std::unordered_map<std::uint64_t, TableState> tables_;
+    std::uint64_t last_ = 0;
+    std::int64_t lease_end_ms_ = 0;  // no id of this millisecond or later was given; 0: none ever
+    std::uint64_t drops_known_ = 0;
+    std::string poison_;  // why nothing more is written
+
+    // The commits between the commit lock and readers, oldest first. Taken after the commit lock where both
+    // are.
+    std::mutex pending_mutex_;
+    std::condition_variable pending_changed_;
+    CommitTicket* oldest_pending_ = nullptr;
+    CommitTicket* newest_pending_ = nullptr;
+    int pending_waiters_ = 0;
+
+    // The housekeeper syncs what commits with sync=false wrote, and frees what expired in streams.
+    std::mutex house_mutex_;
+    std::condition_variable house_changed_;
+    std::atomic<bool> unsynced_{false};
+    const std::chrono::milliseconds sync_wait_;
+    bool house_stops_ = false;
+    std::thread housekeeper_;
+
+    std::unique_ptr<Snowflakes> snowflakes_;
+};
+
+}  // namespace kalam

@@ -1,0 +1,156 @@
+# store.pxd - what Cython may know of the store.
+from libc.stddef cimport size_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libcpp cimport bool as cpp_bool
+from libcpp.memory cimport shared_ptr, unique_ptr
+from libcpp.string cimport string
+from libcpp.string_view cimport string_view
+from libcpp.vector cimport vector
+
+from kalamcore.errors cimport raise_core_error
+from kalamcore.ids cimport CppSnowflakes
+from kalamcore.memtable cimport Bounds
+from kalamcore.rows cimport CppArrowBatch, EncodedRows, RowReader, RowRef
+from kalamcore.system cimport CppClock, CppFileSystem, CppRandomSource
+
+
+cdef extern from "wal.hpp" namespace "kalam" nogil:
+    cdef cppclass LogRecovery:
+        uint64_t records
+        uint64_t last_lsn
+        uint64_t torn_bytes
+        string torn_file
+        string kept_as
+
+
+cdef extern from "streams.hpp" namespace "kalam" nogil:
+    cdef cppclass StreamOptions:
+        StreamOptions()
+        int64_t ttl_us
+        uint64_t rows_max
+
+
+cdef extern from "store.hpp" namespace "kalam" nogil:
+    cdef enum class OperationKind:
+        kInsert
+        kReplace
+        kDelete
+
+    cdef cppclass RowOperation:
+        RowOperation()
+        uint64_t table_id
+        string_view partition
+        string_view key
+
+    cdef cppclass BatchMark "kalam::WriteBatch::Mark":
+        BatchMark()
+
+    cdef cppclass CppWriteBatch "kalam::WriteBatch":
+        CppWriteBatch(uint64_t snapshot, cpp_bool of_transaction) except +raise_core_error
+        void add(OperationKind kind, uint64_t table_id, uint32_t version, string_view partition,
+                 string_view key, string_view row) except +raise_core_error
+        void add_rows(OperationKind kind, uint64_t table_id, uint32_t version, string_view partition,
+                      const EncodedRows& rows) except +raise_core_error
+        void define_table(uint64_t table_id, uint32_t version,
+                          const StreamOptions& stream) except +raise_core_error
+        void drop_table(uint64_t table_id) except +raise_core_error
+        BatchMark mark()
+        void back_to(const BatchMark& mark) except +raise_core_error
+        cpp_bool find(uint64_t operation, RowOperation& found) except +raise_core_error
+        uint64_t size()
+        size_t bytes()
+
+    cdef cppclass CommitTicket:
+        CommitTicket()
+        cpp_bool waits
+
+    cdef cppclass FoundRow:
+        FoundRow()
+        RowRef row
+
+    cdef cppclass RowSource:
+        size_t next(RowRef* out, size_t max) except +raise_core_error
+
+    cdef cppclass CppReadable "kalam::Readable":
+        uint64_t snapshot()
+        cpp_bool get(uint64_t table_id, string_view partition, string_view key, uint64_t snapshot,
+                     cpp_bool deleted, FoundRow& found) except +raise_core_error
+        unique_ptr[RowSource] rows(uint64_t table_id, string_view partition, uint64_t snapshot,
+                                   const Bounds& bounds, cpp_bool reverse,
+                                   cpp_bool deleted) except +raise_core_error
+        vector[CppArrowBatch] rows_as_arrow(uint64_t table_id, string_view partition, uint64_t snapshot,
+                                            const Bounds& bounds, cpp_bool deleted, const RowReader& reader,
+                                            const vector[int]& columns,
+                                            int64_t batch_rows) except +raise_core_error
+        uint64_t count(uint64_t table_id, string_view partition, uint64_t snapshot) except +raise_core_error
+        vector[string] partitions(uint64_t table_id) except +raise_core_error
+
+    cdef cppclass StoreOptions:
+        StoreOptions()
+        uint64_t wal_file_bytes
+        uint64_t stream_bytes_max
+        int64_t sync_interval_ms
+        int worker_id
+
+    cdef cppclass StoreStatistics:
+        uint64_t memtable_bytes
+        uint64_t memtable_entries
+        uint64_t stream_bytes
+        uint64_t stream_rows
+        uint64_t log_bytes
+        uint64_t last_sequence
+
+    cdef cppclass CppStore "kalam::Store"(CppReadable):
+        CppStore(shared_ptr[CppFileSystem] files, string directory, shared_ptr[CppClock] clock,
+                 shared_ptr[CppRandomSource] random, const StoreOptions& options) except +raise_core_error
+        const LogRecovery& recovery()
+        void define_table(uint64_t table_id, uint32_t version,
+                          const StreamOptions& stream) except +raise_core_error
+        uint64_t commit(CppWriteBatch& batch, cpp_bool sync) except +raise_core_error
+        cpp_bool try_begin(CppWriteBatch& batch, cpp_bool sync, CommitTicket& ticket) except +raise_core_error
+        void begin(CppWriteBatch& batch, cpp_bool sync, CommitTicket& ticket) except +raise_core_error
+        uint64_t finish(CommitTicket& ticket) except +raise_core_error
+        StoreStatistics statistics() except +raise_core_error
+        CppSnowflakes& snowflakes()
+        cpp_bool closed()
+        void close() except +raise_core_error
+
+
+cdef extern from "transaction.hpp" namespace "kalam" nogil:
+    cdef cppclass CppTransaction "kalam::Transaction"(CppReadable):
+        CppTransaction(const CppStore& store, uint64_t snapshot) except +raise_core_error
+        size_t size()
+        uint64_t write(CppWriteBatch& batch) except +raise_core_error
+        void back_to(size_t size)
+        void collect(CppWriteBatch& batch) except +raise_core_error
+
+
+cdef class WriteBatch:
+    cdef unique_ptr[CppWriteBatch] batch
+    # The key and row being encoded, kept for their memory.
+    cdef string key
+    cdef string row
+
+    cdef int add(self, OperationKind kind, uint64_t table_id, bytes partition, object layout, object values,
+                 Py_ssize_t at) except -1
+
+
+cdef class Readable:
+    # Raises where nothing can be read any more.
+    cdef CppReadable* readable(self) except NULL
+
+
+cdef class Store(Readable):
+    cdef unique_ptr[CppStore] store
+
+    cdef CppStore* opened(self) except NULL
+    # Returns the sequence number of the last operation.
+    cdef uint64_t commit_operations(self, CppWriteBatch* operations, bint sync) except? 0
+    cdef CppReadable* readable(self) except NULL
+
+
+cdef class Transaction(Readable):
+    cdef Store store
+    cdef unique_ptr[CppTransaction] transaction
+
+    cdef CppReadable* readable(self) except NULL

@@ -1,0 +1,143 @@
+"""The native half of the engine: log, memtable, streams and commit order as one."""
+
+from collections.abc import Sequence
+from typing import final
+
+from typing_extensions import disjoint_base
+
+from kalamcore.rows import Layout, Reader
+from kalamcore.system import Clock, FileSystem, RandomSource
+
+@final
+class WriteBatch:
+    """The operations of one commit, encoded before any lock. `snapshot` is what the statement saw.
+
+    Sequence numbers go to the operations in order. A key may occur more than once.
+    """
+    def __init__(self, snapshot: int) -> None: ...
+    def insert(self, table_id: int, partition: bytes, layout: Layout, values: Sequence[object]) -> None:
+        """A new row; the commit raises DuplicateKeyError where the key has a live row."""
+    def insert_many(
+        self, table_id: int, partition: bytes, layout: Layout, rows: Sequence[Sequence[object]]
+    ) -> None:
+        """Raises as Layout.encode, with `row` set."""
+    def insert_arrow(self, table_id: int, partition: bytes, layout: Layout, batch: object) -> None:
+        """As rows_from_arrow, without a Python object per cell."""
+    def replace(self, table_id: int, partition: bytes, layout: Layout, values: Sequence[object]) -> None:
+        """A new version of a row; the commit raises WriteConflictError where the key changed since the snapshot, or
+        has no live row."""
+    def delete(self, table_id: int, partition: bytes, layout: Layout, values: Sequence[object]) -> None:
+        """A tombstone with the row's last values; conflicts as replace."""
+    def define_table(
+        self, table_id: int, version: int, *, stream_ttl_us: int = 0, stream_rows_max: int = 0
+    ) -> None:
+        """With this commit the table takes rows of this schema version and no other (stream_ttl_us > 0: a STREAM)."""
+    def drop_table(self, table_id: int) -> None: ...
+    def place(self, operation: int) -> tuple[int, bytes, bytes]:
+        """(table_id, partition, key) of an operation; IndexError where there is none."""
+    def __len__(self) -> int: ...
+
+@disjoint_base
+class Readable:
+    """What rows are read from: the store, or a transaction laid over it."""
+    def get(
+        self,
+        table_id: int,
+        partition: bytes,
+        key: bytes,
+        snapshot: int,
+        reader: Reader,
+        columns: Sequence[int] | None = None,
+        deleted: bool = False,
+    ) -> tuple[object, ...] | None:
+        """The row's values; system columns by the positions -1 (_seq), -2 (_updated), -3 (_deleted)."""
+    def scan(
+        self,
+        table_id: int,
+        partition: bytes,
+        snapshot: int,
+        reader: Reader,
+        columns: Sequence[int] | None = None,
+        *,
+        low: bytes | None = None,
+        high: bytes | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+        deleted: bool = False,
+    ) -> list[tuple[object, ...]]:
+        """Rows in key order."""
+    def scan_arrow(
+        self,
+        table_id: int,
+        partition: bytes,
+        snapshot: int,
+        reader: Reader,
+        columns: Sequence[int],
+        *,
+        low: bytes | None = None,
+        high: bytes | None = None,
+        deleted: bool = False,
+        batch_rows: int = 65536,
+    ) -> list[object]:
+        """The same as Arrow: objects with `__arrow_c_array__`, fields named f0, f1, … in the order of `columns`."""
+    def count(self, table_id: int, partition: bytes, snapshot: int) -> int: ...
+    def partitions(self, table_id: int) -> list[bytes]:
+        """Every partition that ever had a row."""
+
+@final
+class Store(Readable):
+    """Thread safety: every method may be called from any thread."""
+    def __init__(
+        self,
+        files: FileSystem,
+        directory: str,
+        *,
+        clock: Clock | None = None,
+        random: RandomSource | None = None,
+        wal_file_bytes: int = 67108864,
+        stream_bytes_max: int = 67108864,
+        sync_interval_ms: int = 100,
+        worker_id: int = 0,
+    ) -> None:
+        """Locks nothing; replays the log of `directory`. Raises CorruptionError, UnknownFormatError, IoError."""
+    @property
+    def recovery(self) -> dict[str, object]:
+        """records, last_lsn, torn_bytes, torn_file, kept_as."""
+    def define_table(
+        self, table_id: int, version: int, *, stream_ttl_us: int = 0, stream_rows_max: int = 0
+    ) -> None:
+        """At open, from the catalog."""
+    def snapshot(self) -> int:
+        """The sequence number up to which everything is published."""
+    def commit(self, batch: WriteBatch, *, sync: bool = True) -> int:
+        """All of it or nothing. Returns the sequence number of its last operation once it is durable as asked and
+        published. Raises DuplicateKeyError, WriteConflictError (also where a table's schema version is not the
+        batch's, or the table was dropped), PoisonedError, OutcomeUnknownError, IoError."""
+    def statistics(self) -> dict[str, int]:
+        """memtable_bytes, memtable_entries, stream_bytes, stream_rows, log_bytes, last_sequence."""
+    def snowflake_id(self) -> int: ...
+    def snowflake_ids(self, count: int) -> bytearray: ...
+    def close(self) -> None: ...
+
+@final
+class Transaction(Readable):
+    """Several statements as one commit: the rows of a snapshot with own writes laid over them.
+
+    Reads take the transaction's own snapshot. `_seq` of own rows is provisional: above all that the snapshot shows, in the
+    order of writing. Nothing of it is in the store, so forgetting it rolls it back. One thread at a time.
+    """
+    def __init__(self, store: Store, snapshot: int | None = None) -> None: ...
+    @property
+    def snapshot(self) -> int:
+        """The sequence number up to which it sees what others committed."""
+    def write(self, batch: WriteBatch) -> int:
+        """Takes a statement's operations, all or none; the provisional sequence number of the last. Raises
+        DuplicateKeyError where a row that is inserted is visible here, WriteConflictError where one that is replaced or
+        deleted is not."""
+    def back_to(self, size: int) -> None:
+        """As if nothing had been written since its length was `size`."""
+    def batch(self) -> WriteBatch:
+        """What it comes to, one operation a key, in the order of the last writes. The commit raises DuplicateKeyError or
+        WriteConflictError where a key was changed since the snapshot."""
+    def __len__(self) -> int:
+        """Operations that were taken and not taken back."""

@@ -1,0 +1,417 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=True
+"""The native half of the engine: log, memtable, streams and commit order as one."""
+
+cimport cython
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cython.operator cimport dereference
+from libc.stddef cimport size_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libcpp.memory cimport unique_ptr
+from libcpp.string cimport string
+from libcpp.string_view cimport string_view
+from libcpp.vector cimport vector
+
+from kalamcore.ids cimport CppSnowflakes
+from kalamcore.memtable cimport Bounds
+from kalamcore.rows cimport (
+    ArrowInput,
+    ArrowRowEncoder,
+    CppArrowBatch,
+    EncodedRows,
+    Layout,
+    Reader,
+    RowRef,
+    import_batch,
+    make_batch,
+)
+from kalamcore.system cimport Clock, FileSystem, RandomSource
+
+from kalamcore.errors import CoreError
+
+# A commit of more bytes than this is given to the log without the GIL.
+cdef size_t SHORT_COMMIT_BYTES = 16384
+cdef int ARROW_ROWS_AT_ONCE = 4096
+cdef enum:
+    ROWS_AT_ONCE = 128
+
+
+cdef inline string_view view(bytes of):
+    return string_view(PyBytes_AS_STRING(of), PyBytes_GET_SIZE(of))
+
+
+cdef inline string_view view_of(const string& of):
+    return string_view(of.data(), of.size())
+
+
+cdef StreamOptions stream_options(int64_t ttl_us, uint64_t rows_max):
+    cdef StreamOptions options
+    options.ttl_us = ttl_us
+    options.rows_max = rows_max
+    return options
+
+
+@cython.final
+cdef class WriteBatch:
+    """The operations of one commit, encoded before any lock. `snapshot` is what the statement saw.
+
+    Sequence numbers go to the operations in order. A key may occur more than once. An operation that raises
+    leaves the batch as it was.
+    """
+
+    def __cinit__(self, uint64_t snapshot):
+        self.batch.reset(new CppWriteBatch(snapshot, False))
+
+    cdef int add(self, OperationKind kind, uint64_t table_id, bytes partition, object layout, object values,
+                 Py_ssize_t at) except -1:
+        cdef Layout encoder = <Layout> layout
+        self.key.clear()
+        self.row.clear()
+        encoder.encode_into(values, self.row, at)
+        encoder.key_into(values, self.key, at)
+        dereference(self.batch).add(kind, table_id, dereference(encoder.layout).version(), view(partition),
+                                    view_of(self.key), view_of(self.row))
+        return 0
+
+    def insert(self, uint64_t table_id, bytes partition not None, Layout layout not None, values):
+        """A new row; the commit raises DuplicateKeyError where the key has a live row."""
+        self.add(OperationKind.kInsert, table_id, partition, layout, values, -1)
+
+    def insert_many(self, uint64_t table_id, bytes partition not None, Layout layout not None, rows):
+        """Raises as Layout.encode, with `row` set."""
+        cdef BatchMark mark = dereference(self.batch).mark()
+        cdef Py_ssize_t at = 0
+        try:
+            for values in rows:
+                self.add(OperationKind.kInsert, table_id, partition, layout, values, at)
+                at += 1
+        except BaseException:
+            dereference(self.batch).back_to(mark)
+            raise
+
+    def insert_arrow(self, uint64_t table_id, bytes partition not None, Layout layout not None, batch):
+        """As rows_from_arrow, without a Python object per cell."""
+        cdef BatchMark mark = dereference(self.batch).mark()
+        cdef unique_ptr[ArrowInput] columns = import_batch(batch)
+        cdef CppWriteBatch* out = self.batch.get()
+        cdef string_view name = view(partition)
+        cdef uint32_t version = dereference(layout.layout).version()
+        cdef unique_ptr[ArrowRowEncoder] encoder
+        cdef EncodedRows encoded
+        cdef int64_t begin = 0
+        cdef int64_t end
+        cdef int64_t total = dereference(columns).rows()
+        encoder.reset(new ArrowRowEncoder(dereference(layout.layout), dereference(columns)))
+        try:
+            with nogil:
+                while begin < total:
+                    end = min(begin + ARROW_ROWS_AT_ONCE, total)
+                    encoded.clear()
+                    dereference(encoder).encode(begin, end, encoded)
+                    out.add_rows(OperationKind.kInsert, table_id, version, name, encoded)
+                    begin = end
+        except BaseException:
+            out.back_to(mark)
+            raise
+
+    def replace(self, uint64_t table_id, bytes partition not None, Layout layout not None, values):
+        """A new version of a row; the commit raises WriteConflictError where the key changed since the
+        snapshot, or has no live row."""
+        self.add(OperationKind.kReplace, table_id, partition, layout, values, -1)
+
+    def delete(self, uint64_t table_id, bytes partition not None, Layout layout not None, values):
+        """A tombstone with the row's last values; conflicts as replace."""
+        self.add(OperationKind.kDelete, table_id, partition, layout, values, -1)
+
+    def define_table(self, uint64_t table_id, uint32_t version, *, int64_t stream_ttl_us=0,
+                     uint64_t stream_rows_max=0):
+        """With this commit the table takes rows of this schema version and no other.
+
+        `stream_ttl_us` above 0 makes it a STREAM."""
+        cdef StreamOptions options = stream_options(stream_ttl_us, stream_rows_max)
+        dereference(self.batch).define_table(table_id, version, options)
+
+    def drop_table(self, uint64_t table_id):
+        """With this commit the table takes no more rows."""
+        dereference(self.batch).drop_table(table_id)
+
+    def place(self, uint64_t operation):
+        """(table_id, partition, key) of an operation; IndexError where there is none."""
+        cdef RowOperation found
+        if not dereference(self.batch).find(operation, found):
+            raise IndexError(f"the batch has no operation {operation}")
+        return (found.table_id, PyBytes_FromStringAndSize(found.partition.data(), found.partition.size()),
+                PyBytes_FromStringAndSize(found.key.data(), found.key.size()))
+
+    def __len__(self):
+        return dereference(self.batch).size()
+
+
+cdef class Readable:
+    """What rows are read from: the store, or a transaction laid over it."""
+
+    cdef CppReadable* readable(self) except NULL:
+        raise TypeError("rows are read from a Store or a Transaction")
+
+    def get(self, uint64_t table_id, bytes partition not None, bytes key not None, uint64_t snapshot,
+            Reader reader not None, columns=None, bint deleted=False):
+        """The row's values; system columns by the positions -1 (_seq), -2 (_updated), -3 (_deleted)."""
+        cdef FoundRow found
+        cdef RowRef* row = &found.row
+        if not self.readable().get(table_id, view(partition), view(key), snapshot, deleted, found):
+            return None
+        return reader.decode_view(row.data, row.size, reader.positions(columns), row.sequence, row.deleted)
+
+    def scan(self, uint64_t table_id, bytes partition not None, uint64_t snapshot, Reader reader not None,
+             columns=None, *, bytes low=None, bytes high=None, bint reverse=False, limit=None,
+             bint deleted=False):
+        """Rows in key order."""
+        cdef CppReadable* below = self.readable()
+        cdef vector[int] positions = reader.positions(columns)
+        cdef RowRef[ROWS_AT_ONCE] rows
+        cdef size_t left = <size_t> -1
+        cdef size_t asked
+        cdef size_t count
+        cdef size_t at
+        cdef Bounds bounds
+        cdef string_view low_view
+        cdef string_view high_view
+        cdef unique_ptr[RowSource] source
+        cdef list found = []
+        if limit is not None:
+            if limit < 0:
+                raise ValueError(f"a limit of {limit} rows; ask for 0 or more")
+            left = limit
+        if low is not None:
+            low_view = view(low)
+            bounds.low = &low_view
+        if high is not None:
+            high_view = view(high)
+            bounds.high = &high_view
+        source = below.rows(table_id, view(partition), snapshot, bounds, reverse, deleted)
+        while left > 0:
+            asked = min(left, <size_t> ROWS_AT_ONCE)
+            count = dereference(source).next(rows, asked)
+            for at in range(count):
+                found.append(reader.decode_view(rows[at].data, rows[at].size, positions, rows[at].sequence,
+                                                rows[at].deleted))
+            if count < asked:
+                break
+            left -= count
+        return found
+
+    def scan_arrow(self, uint64_t table_id, bytes partition not None, uint64_t snapshot,
+                   Reader reader not None, columns, *, bytes low=None, bytes high=None, bint deleted=False,
+                   int64_t batch_rows=65536):
+        """The same as Arrow: objects with `__arrow_c_array__`, fields named f0, f1, … as in `columns`.
+
+        No rows, no batches."""
+        cdef CppReadable* below = self.readable()
+        cdef vector[int] positions = reader.positions(columns)
+        cdef string_view name = view(partition)
+        cdef Bounds bounds
+        cdef string_view low_view
+        cdef string_view high_view
+        cdef vector[CppArrowBatch] batches
+        cdef size_t at
+        if low is not None:
+            low_view = view(low)
+            bounds.low = &low_view
+        if high is not None:
+            high_view = view(high)
+            bounds.high = &high_view
+        with nogil:
+            batches = below.rows_as_arrow(table_id, name, snapshot, bounds, deleted,
+                                          dereference(reader.reader), positions, batch_rows)
+        return [make_batch(batches[at]) for at in range(batches.size())]
+
+    def count(self, uint64_t table_id, bytes partition not None, uint64_t snapshot):
+        """Rows that live at `snapshot`."""
+        return self.readable().count(table_id, view(partition), snapshot)
+
+    def partitions(self, uint64_t table_id):
+        """Every partition that ever had a row."""
+        cdef vector[string] names = self.readable().partitions(table_id)
+        cdef size_t at
+        return [PyBytes_FromStringAndSize(names[at].data(), names[at].size()) for at in range(names.size())]
+
+
+@cython.final
+cdef class Store(Readable):
+    """Thread safety: every method may be called from any thread."""
+
+    def __cinit__(self, FileSystem files not None, str directory not None, *, Clock clock=None,
+                  RandomSource random=None, uint64_t wal_file_bytes=67108864,
+                  uint64_t stream_bytes_max=67108864, int64_t sync_interval_ms=100,
+                  int worker_id=0):
+        cdef StoreOptions options
+        cdef string path = directory.encode("utf-8", "surrogateescape")
+        cdef Clock time = Clock.system() if clock is None else clock
+        cdef RandomSource source = RandomSource.system() if random is None else random
+        cdef CppStore* made
+        options.wal_file_bytes = wal_file_bytes
+        options.stream_bytes_max = stream_bytes_max
+        options.sync_interval_ms = sync_interval_ms
+        options.worker_id = worker_id
+        with nogil:
+            made = new CppStore(files.files, path, time.clock, source.source, options)
+        self.store.reset(made)
+
+    cdef CppStore* opened(self) except NULL:
+        cdef CppStore* store = self.store.get()
+        if store.closed():
+            raise CoreError("the store is closed")
+        return store
+
+    cdef CppReadable* readable(self) except NULL:
+        return self.opened()
+
+    @property
+    def recovery(self):
+        """records, last_lsn, torn_bytes, torn_file, kept_as."""
+        cdef const LogRecovery* found = &self.opened().recovery()
+        return {
+            "records": found.records,
+            "last_lsn": found.last_lsn,
+            "torn_bytes": found.torn_bytes,
+            "torn_file": found.torn_file.decode("utf-8", "surrogateescape"),
+            "kept_as": found.kept_as.decode("utf-8", "surrogateescape"),
+        }
+
+    def define_table(self, uint64_t table_id, uint32_t version, *, int64_t stream_ttl_us=0,
+                     uint64_t stream_rows_max=0):
+        """At open, from the catalog."""
+        cdef CppStore* store = self.opened()
+        cdef StreamOptions options = stream_options(stream_ttl_us, stream_rows_max)
+        with nogil:
+            store.define_table(table_id, version, options)
+
+    def snapshot(self):
+        """The sequence number up to which everything is published."""
+        return self.opened().snapshot()
+
+    def commit(self, WriteBatch batch not None, *, bint sync=True):
+        """All of it or nothing. Returns the sequence number of its last operation once it is durable as asked
+        and published. Raises DuplicateKeyError, WriteConflictError (also where a table's schema version is
+        not the batch's, or the table was dropped), PoisonedError, OutcomeUnknownError, IoError."""
+        return self.commit_operations(batch.batch.get(), sync)
+
+    cdef uint64_t commit_operations(self, CppWriteBatch* operations, bint sync) except? 0:
+        cdef CppStore* store = self.opened()
+        cdef CommitTicket ticket
+        cdef uint64_t last
+        if sync or operations.bytes() > SHORT_COMMIT_BYTES:
+            with nogil:
+                last = store.commit(dereference(operations), sync)
+            return last
+        # Microseconds in all, for which the GIL is kept, but not while waiting for a lock or another's sync.
+        if not store.try_begin(dereference(operations), sync, ticket):
+            with nogil:
+                store.begin(dereference(operations), sync, ticket)
+        if ticket.waits:
+            with nogil:
+                last = store.finish(ticket)
+        else:
+            last = store.finish(ticket)
+        return last
+
+    def statistics(self):
+        """memtable_bytes, memtable_entries, stream_bytes, stream_rows, log_bytes, last_sequence."""
+        cdef StoreStatistics numbers = self.opened().statistics()
+        return {
+            "memtable_bytes": numbers.memtable_bytes,
+            "memtable_entries": numbers.memtable_entries,
+            "stream_bytes": numbers.stream_bytes,
+            "stream_rows": numbers.stream_rows,
+            "log_bytes": numbers.log_bytes,
+            "last_sequence": numbers.last_sequence,
+        }
+
+    def snowflake_id(self):
+        """An id that no life of this database gave before."""
+        cdef CppSnowflakes* ids = &self.opened().snowflakes()
+        cdef int64_t given = 0
+        if not ids.try_one(given):
+            with nogil:
+                given = ids.one()
+        return given
+
+    def snowflake_ids(self, Py_ssize_t count):
+        """`count` ids as little-endian int64 (for numpy.frombuffer)."""
+        cdef CppSnowflakes* ids = &self.opened().snowflakes()
+        cdef bytearray made
+        cdef int64_t* out
+        if count < 0:
+            raise ValueError(f"{count} is no number of ids; ask for 0 or more")
+        if count > <Py_ssize_t> 1 << 40:
+            raise MemoryError(f"{count} ids at once; ask for them in blocks")
+        made = PyByteArray_FromStringAndSize(NULL, count * 8)
+        out = <int64_t*> PyByteArray_AS_STRING(made)
+        with nogil:
+            ids.many(out, count)
+        return made
+
+    def close(self):
+        """Waits for the commits on their way, and leaves nothing to recover. Closing again does nothing."""
+        cdef CppStore* store = self.store.get()
+        with nogil:
+            store.close()
+
+
+@cython.final
+cdef class Transaction(Readable):
+    """Several statements as one commit: the rows of a snapshot with own writes laid over them.
+
+    Reads take the transaction's own snapshot. `_seq` of own rows is provisional: above all that the snapshot shows,
+    in the order of writing. Nothing of it is in the store, so forgetting it rolls it back. One thread at a time.
+    """
+
+    def __cinit__(self, Store store not None, snapshot=None):
+        cdef uint64_t chosen = store.opened().snapshot() if snapshot is None else snapshot
+        self.store = store
+        self.transaction.reset(new CppTransaction(dereference(store.opened()), chosen))
+
+    cdef CppReadable* readable(self) except NULL:
+        self.store.opened()
+        return self.transaction.get()
+
+    @property
+    def snapshot(self):
+        """The sequence number up to which it sees what others committed."""
+        return dereference(self.transaction).snapshot()
+
+    def write(self, WriteBatch batch not None):
+        """Takes a statement's operations, all or none; the provisional sequence number of the last.
+
+        Raises DuplicateKeyError where a row that is inserted is visible here, WriteConflictError where one that is
+        replaced or deleted is not."""
+        self.readable()
+        cdef CppTransaction* transaction = self.transaction.get()
+        cdef CppWriteBatch* operations = batch.batch.get()
+        cdef uint64_t last
+        if operations.bytes() <= SHORT_COMMIT_BYTES:
+            return transaction.write(dereference(operations))
+        with nogil:
+            last = transaction.write(dereference(operations))
+        return last
+
+    def back_to(self, size_t size):
+        """As if nothing had been written since its length was `size`."""
+        if size > dereference(self.transaction).size():
+            raise ValueError("the transaction has not as many writes")
+        dereference(self.transaction).back_to(size)
+
+    def batch(self):
+        """What it comes to, one operation a key, in the order of the last writes. The commit raises
+        DuplicateKeyError or WriteConflictError where a key was changed since the snapshot."""
+        self.readable()
+        cdef CppTransaction* transaction = self.transaction.get()
+        cdef WriteBatch made = WriteBatch.__new__(WriteBatch, 0)
+        made.batch.reset(new CppWriteBatch(transaction.snapshot(), True))
+        with nogil:
+            transaction.collect(dereference(made.batch))
+        return made
+
+    def __len__(self):
+        """Operations that were taken and not taken back."""
+        return dereference(self.transaction).size()
