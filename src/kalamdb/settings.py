@@ -1,0 +1,236 @@
+"""Settings of a database: what they are, what they mean, and where they come from.
+
+A setting is given to `open` by name, by the environment as KALAM_<NAME>, or by a TOML file; the first of
+these that names it wins, and what none of them names has its default.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kalamdb.errors import InvalidSetting
+
+KIB, MIB, GIB, TIB = 1 << 10, 1 << 20, 1 << 30, 1 << 40
+
+_UNITS = {"": 1, "B": 1, "KIB": KIB, "KB": 1000, "MIB": MIB, "MB": 1000**2, "GIB": GIB, "GB": 1000**3}
+_UNITS |= {"TIB": TIB, "TB": 1000**4}
+_SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*")
+_NONE_WORDS = frozenset({"", "none", "null"})
+
+Check = Callable[[object], object]
+"""Gives a setting's value for what was given, or raises ValueError that says what it can be."""
+
+
+def _choice(*allowed: str, optional: bool = False) -> Check:
+    words = " or ".join((*allowed, "none") if optional else allowed)
+
+    def check(given: object) -> object:
+        if optional and (given is None or (isinstance(given, str) and given.strip().lower() in _NONE_WORDS)):
+            return None
+        if isinstance(given, str) and given.strip().lower() in allowed:
+            return given.strip().lower()
+        raise ValueError(words)
+
+    return check
+
+
+def _whole(low: int, high: int) -> Check:
+    def check(given: object) -> object:
+        if isinstance(given, str) and re.fullmatch(r"\s*[+-]?[0-9]{1,18}\s*", given):
+            given = int(given)
+        if isinstance(given, int) and not isinstance(given, bool) and low <= given <= high:
+            return int(given)
+        raise ValueError(f"a whole number from {low} to {high}")
+
+    return check
+
+
+def _size(low: int, high: int = 1024 * TIB) -> Check:
+    def check(given: object) -> object:
+        size = given
+        if isinstance(given, str) and (match := _SIZE.fullmatch(given)) and match[2].upper() in _UNITS:
+            unit = _UNITS[match[2].upper()]
+            size = int(float(match[1]) * unit) if "." in match[1] else int(match[1][:30]) * unit
+        if isinstance(size, int) and not isinstance(size, bool) and low <= size <= high:
+            return int(size)
+        raise ValueError(f'a size from {format_size(low)} to {format_size(high)}, in bytes or as "64MiB"')
+
+    return check
+
+
+def _seconds(low: float, high: float, *, optional: bool = False) -> Check:
+    words = f"a number of seconds from {low:g} to {high:g}" + (", or none" if optional else "")
+
+    def check(given: object) -> object:
+        if optional and (given is None or (isinstance(given, str) and given.strip().lower() in _NONE_WORDS)):
+            return None
+        if isinstance(given, str):
+            try:
+                given = float(given)
+            except ValueError:
+                raise ValueError(words) from None
+        if isinstance(given, (int, float)) and not isinstance(given, bool) and low <= given <= high:
+            return float(given)
+        raise ValueError(words)
+
+    return check
+
+
+def format_size(size: int) -> str:
+    """A number of bytes in the largest binary unit that divides it: `64MiB`, `1000`."""
+    for unit, name in ((TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")):
+        if size and size % unit == 0:
+            return f"{size // unit}{name}"
+    return str(size)
+
+
+def _setting(default: Any, check: Check, description: str) -> Any:
+    return dataclasses.field(default=default, metadata={"check": check, "description": description})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting. Names end in their unit. Raises InvalidSetting for a value that a setting cannot have."""
+
+    durability: str = _setting(
+        "full",
+        _choice("full", "normal"),
+        "when a commit is acknowledged: full = on the disk, normal = with the operating system",
+    )
+    wal_file_bytes: int = _setting(64 * MIB, _size(64 * KIB, 4 * GIB), "size of one file of the log")
+    wal_sync_interval_ms: int = _setting(
+        100, _whole(1, 60_000), "with durability normal, the disk follows within this time"
+    )
+    memtable_bytes: int = _setting(
+        64 * MIB, _size(64 * KIB), "recent rows in memory; beyond it they are written to hot segments"
+    )
+    hot_cache_bytes: int = _setting(
+        64 * MIB, _size(0), "memory for indexes and recent blocks of hot segments"
+    )
+    change_retention_h: int = _setting(
+        24, _whole(0, 87_600), "how long changes are kept for subscriptions that resume"
+    )
+    change_retention_bytes: int = _setting(
+        GIB, _size(0), "bytes of changes kept for subscriptions that resume"
+    )
+    transaction_timeout_s: float = _setting(
+        60.0, _seconds(0.001, 86_400), "a transaction idle for longer is rolled back"
+    )
+    hot_budget_bytes: int = _setting(
+        4 * GIB, _size(MIB), "hot segments beyond it are flushed to cold ones, largest partitions first"
+    )
+    cache_bytes: int = _setting(64 * MIB, _size(0), "memory for decoded cold segments")
+    memory_limit_bytes: int = _setting(
+        256 * MIB, _size(16 * MIB), "memory for memtables, caches and queries together"
+    )
+    stream_memory_bytes: int = _setting(
+        64 * MIB, _size(64 * KIB), "memory for rows of STREAM tables; beyond it the oldest go"
+    )
+    worker_id: int = _setting(
+        0, _whole(0, 1023), "this database's part of its Snowflake ids; differs between nodes"
+    )
+    statement_timeout_s: float | None = _setting(
+        None,
+        _seconds(0.001, 86_400, optional=True),
+        "a longer statement is cancelled; none = no limit",
+    )
+    deleted_retention_h: int = _setting(
+        168, _whole(0, 876_000), "how long deleted rows can be read back, where a table does not say"
+    )
+    job_retention_d: int = _setting(30, _whole(1, 36_500), "how long finished jobs are shown")
+    audit_retention_d: int = _setting(90, _whole(1, 36_500), "how long the audit log is kept")
+    compat: str | None = _setting(
+        None, _choice("kalamdb-0.4", optional=True), "compatibility profile: kalamdb-0.4 or none"
+    )
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            given = getattr(self, field.name)
+            try:
+                value = field.metadata["check"](given)
+            except ValueError as error:
+                raise InvalidSetting(f'setting {field.name} cannot be "{given}"; it can be {error}') from None
+            object.__setattr__(self, field.name, value)
+
+    def with_overrides(self, overrides: Mapping[str, object]) -> Settings:
+        """These, with single settings by name in their place. Raises InvalidSetting."""
+        return Settings(**{**dataclasses.asdict(self), **_known(overrides)})
+
+    def described(self) -> list[SettingRow]:
+        """Every setting with its value as text, in the order of the documentation."""
+        return [
+            SettingRow(
+                name=field.name,
+                value=shown(getattr(self, field.name)),
+                default_value=shown(field.default),
+                description=field.metadata["description"],
+            )
+            for field in dataclasses.fields(self)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """One row of `system.settings`."""
+
+    name: str
+    value: str
+    default_value: str
+    description: str
+
+
+def shown(value: object) -> str:
+    """A setting's value as text that can be given back: sizes in bytes, `none` for None."""
+    if value is None:
+        return "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+NAMES: tuple[str, ...] = tuple(field.name for field in dataclasses.fields(Settings))
+
+
+def load_settings(
+    file: str | os.PathLike[str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    overrides: Mapping[str, object] | None = None,
+) -> Settings:
+    """The settings of a TOML file (names at its top level), of the environment (default: the process's), of
+    `overrides`.
+
+    Later ones win. A name that does not exist is refused in file and overrides; in the environment other
+    programs have their say too, so there it is passed over. Raises InvalidSetting.
+    """
+    environment = os.environ if environment is None else environment
+    given: dict[str, Any] = {}
+    if file is not None:
+        given |= _known(_read_file(Path(file)))
+    given |= {name: environment[key] for name in NAMES if (key := f"KALAM_{name.upper()}") in environment}
+    given |= _known(overrides or {})
+    return Settings(**given)
+
+
+def _read_file(path: Path) -> dict[str, object]:
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise InvalidSetting(f"the settings file {path.name} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidSetting(f"the settings file {path.name} is no TOML: {error}") from None
+
+
+def _known(given: Mapping[str, object]) -> dict[str, Any]:
+    for name in given:
+        if name not in NAMES:
+            near = difflib.get_close_matches(str(name), NAMES, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"settings are {', '.join(NAMES)}"
+            raise InvalidSetting(f'setting "{name}" does not exist; {hint}')
+    return dict(given)

@@ -1,0 +1,96 @@
+"""Settings: where they come from, which wins, and what they refuse."""
+
+from __future__ import annotations
+
+import pytest
+
+from kalamdb.errors import InvalidSetting
+from kalamdb.settings import NAMES, Settings, load_settings
+
+
+def test_what_nobody_names_has_its_default():
+    settings = load_settings(environment={})
+
+    assert settings == Settings()
+    assert settings.durability == "full"
+    assert settings.wal_file_bytes == 64 << 20
+    assert settings.memory_limit_bytes == 256 << 20
+    assert settings.statement_timeout_s is None
+    assert settings.compat is None
+
+
+def test_overrides_win_over_the_environment_and_it_over_the_file(tmp_path):
+    file = tmp_path / "kalam.toml"
+    file.write_text('worker_id = 1\njob_retention_d = 1\naudit_retention_d = 1\nmemtable_bytes = "1MiB"\n')
+
+    settings = load_settings(
+        file,
+        {"KALAM_JOB_RETENTION_D": "2", "KALAM_AUDIT_RETENTION_D": "2", "KALAM_DB": "x"},
+        {"audit_retention_d": 3},
+    )
+
+    assert (settings.worker_id, settings.job_retention_d, settings.audit_retention_d) == (1, 2, 3)
+    assert settings.memtable_bytes == 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("given", "size"),
+    [("64MiB", 64 << 20), ("64 mib", 64 << 20), ("1.5GiB", 3 << 29), ("100MB", 10**8), (70000, 70000)],
+)
+def test_sizes_are_numbers_or_text_with_a_unit(given, size):
+    assert Settings(wal_file_bytes=given).wal_file_bytes == size
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "range_"),
+    [
+        ("durability", "fast", "full or normal"),
+        ("worker_id", 1024, "0 to 1023"),
+        ("worker_id", -1, "0 to 1023"),
+        ("worker_id", True, "0 to 1023"),
+        ("worker_id", "seven", "0 to 1023"),
+        ("wal_file_bytes", "64XB", "64KiB to 4GiB"),
+        ("wal_file_bytes", 1, "64KiB to 4GiB"),
+        ("wal_file_bytes", 1e8, "64KiB to 4GiB"),
+        ("memtable_bytes", "9" * 400 + "MiB", "a size from"),
+        ("statement_timeout_s", 0, "or none"),
+        ("statement_timeout_s", float("nan"), "or none"),
+        ("transaction_timeout_s", None, "a number of seconds"),
+        ("compat", "postgres", "kalamdb-0.4 or none"),
+    ],
+)
+def test_a_value_it_cannot_have_is_refused_with_its_range(name, given, range_):
+    with pytest.raises(InvalidSetting, match=f"setting {name} cannot be .*{range_}"):
+        load_settings(None, {}, {name: given})
+
+
+def test_an_unknown_name_is_refused_with_the_nearest(tmp_path):
+    with pytest.raises(InvalidSetting, match="did you mean durability"):
+        load_settings(None, {}, {"durabilty": "full"})
+
+
+def test_a_file_that_cannot_be_read_is_refused_without_its_directory(tmp_path):
+    with pytest.raises(InvalidSetting) as missing:
+        load_settings(tmp_path / "missing.toml", {})
+    assert str(tmp_path) not in str(missing.value)
+
+    (tmp_path / "bad.toml").write_text("= 1")
+    with pytest.raises(InvalidSetting, match="no TOML"):
+        load_settings(tmp_path / "bad.toml", {})
+
+
+def test_single_settings_can_be_put_in_place_of_others():
+    assert Settings(worker_id=3).with_overrides({"compat": "none"}) == Settings(worker_id=3)
+    with pytest.raises(InvalidSetting):
+        Settings().with_overrides({"nonsense": 1})
+
+
+def test_every_setting_is_described_and_its_text_can_be_given_back():
+    rows = Settings(statement_timeout_s=1.5).described()
+
+    assert [row.name for row in rows] == list(NAMES)
+    assert all(row.description for row in rows)
+    assert (
+        load_settings(None, {f"KALAM_{row.name.upper()}": row.value for row in rows}).statement_timeout_s
+        == 1.5
+    )
