@@ -1,0 +1,370 @@
+"""The system tables: the catalog, the settings and the state of the database, as Arrow tables for one reader.
+
+Whether the reader may read a system table at all is for the caller to decide; which tables and namespaces
+show in it is decided here, by `SystemSource.visible` and the reader's role.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from kalamdb.catalog.catalog import DEFAULT_NAMESPACE, Catalog
+from kalamdb.schema import TableKind, TableSchema
+from kalamdb.types import BIGINT, BOOLEAN, INT, JSON, TEXT, TIMESTAMP, DataType, query_field
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from kalamdb.settings import Settings
+
+CATALOG_NAME = "kalam"
+LOCAL_STORAGE = "local"
+DEFAULT_ACCESS = "public"
+
+
+class SystemSource(Protocol):
+    """What the system tables show, to whom."""
+
+    @property
+    def catalog(self) -> Catalog:
+        """What exists."""
+
+    @property
+    def settings(self) -> Settings:
+        """The database's settings."""
+
+    @property
+    def role(self) -> str:
+        """The reader's role."""
+
+    def statistics(self) -> Mapping[str, int]:
+        """Figures by name."""
+
+    def visible(self, schema: TableSchema) -> bool:
+        """Whether the reader may know of this table."""
+
+
+Row = tuple[object, ...]
+Rows = Callable[[SystemSource], list[Row]]
+
+
+@dataclass(frozen=True, slots=True)
+class _SystemTable:
+    """`columns`: name, type, nullable."""
+
+    columns: tuple[tuple[str, DataType, bool], ...]
+    rows: Rows
+
+    def schema(self) -> pa.Schema:
+        import pyarrow as pa
+
+        return pa.schema([query_field(name, type_, nullable) for name, type_, nullable in self.columns])
+
+
+def _columns(columns: str) -> tuple[tuple[str, DataType, bool], ...]:
+    """`name TYPE, …`, NOT NULL where the name ends in `!`."""
+    types = {
+        "TEXT": TEXT,
+        "BIGINT": BIGINT,
+        "INT": INT,
+        "BOOLEAN": BOOLEAN,
+        "JSON": JSON,
+        "TIMESTAMP": TIMESTAMP,
+    }
+    parts = [column.split() for column in columns.split(",")]
+    return tuple((name.rstrip("!"), types[type_], not name.endswith("!")) for name, type_ in parts)
+
+
+def _nothing_yet(_: SystemSource) -> list[Row]:
+    return []
+
+
+def _users(source: SystemSource) -> list[Row]:
+    return [
+        ("root", "system", None, "none", "table", None, 0, None, None, _born(source), _born(source), None)
+    ]
+
+
+def _born(source: SystemSource) -> object:
+    return source.catalog.namespaces[DEFAULT_NAMESPACE].created_at
+
+
+def _storages(source: SystemSource) -> list[Row]:
+    about = "Cold segments beside the database's own files"
+    shared, user = "{namespace}/{tableName}", "{namespace}/{tableName}/{userId}"
+    born = _born(source)
+    return [(LOCAL_STORAGE, "filesystem", LOCAL_STORAGE, about, "cold", None, shared, user, born, born)]
+
+
+def _visible_tables(source: SystemSource) -> list[TableSchema]:
+    return [schema for _, schema in sorted(source.catalog.tables.items()) if source.visible(schema)]
+
+
+def _visible_namespaces(source: SystemSource) -> list[str]:
+    """All, but for those that hold tables of which the reader may know none."""
+    catalog = source.catalog
+    known = {schema.namespace for schema in _visible_tables(source)} | {
+        view.namespace for view in catalog.views.values()
+    }
+    filled = {namespace for namespace, _ in catalog.tables}
+    return sorted(name for name in catalog.namespaces if name in known or name not in filled)
+
+
+def _namespaces(source: SystemSource) -> list[Row]:
+    rows: list[Row] = []
+    for name in _visible_namespaces(source):
+        namespace = source.catalog.namespaces[name]
+        count = sum(schema.namespace == name for schema in _visible_tables(source))
+        rows.append((name, name, _json(namespace.options), count, namespace.created_at))
+    return rows
+
+
+def storage_of(schema: TableSchema) -> str | None:
+    """Where a table's cold segments go; None for a STREAM, which has none."""
+    return None if schema.kind is TableKind.STREAM else schema.options.storage_id or LOCAL_STORAGE
+
+
+def access_of(schema: TableSchema) -> str | None:
+    """The access of a SHARED table; None for other kinds."""
+    return schema.options.access or DEFAULT_ACCESS if schema.kind is TableKind.SHARED else None
+
+
+def flush_policy_of(schema: TableSchema) -> str | None:
+    """As WITH (FLUSH_POLICY = …) writes it: `rows:1000,interval:60`; None where there is none."""
+    options = schema.options
+    parts = []
+    if options.flush_rows is not None:
+        parts.append(f"rows:{options.flush_rows}")
+    if options.flush_interval_s is not None:
+        parts.append(f"interval:{options.flush_interval_s}")
+    return ",".join(parts) or None
+
+
+def _other_options(schema: TableSchema) -> dict[str, object]:
+    """What was said in the table's definition and has no column of its own, by its WITH key."""
+    options = schema.options
+    said = {
+        "USE_USER_STORAGE": options.use_user_storage,
+        "DELETED_RETENTION_HOURS": options.deleted_retention_h,
+        "MAX_ROWS": options.max_rows,
+        "COMPRESSION": options.compression,
+    }
+    return {key: value for key, value in said.items() if value is not None}
+
+
+def _tables(source: SystemSource) -> list[Row]:
+    found: dict[tuple[str, str], Row] = {}
+    for schema in _visible_tables(source):
+        found[schema.namespace, schema.name] = (
+            schema.namespace,
+            schema.name,
+            schema.kind.value,
+            storage_of(schema),
+            access_of(schema),
+            flush_policy_of(schema),
+            schema.options.ttl_s,
+            schema.version,
+            _json(_other_options(schema)),
+            schema.created_at,
+            schema.updated_at,
+        )
+    for key, view in source.catalog.views.items():
+        found[key] = (*key, "view", None, None, None, None, None, _json({}), view.created_at, view.created_at)
+    return [row for _, row in sorted(found.items())]
+
+
+def _table_columns(source: SystemSource) -> list[Row]:
+    return [
+        (
+            schema.namespace,
+            schema.name,
+            column.name,
+            ordinal,
+            str(column.type),
+            column.nullable,
+            column.name == schema.primary_key,
+            column.default,
+            column.comment,
+        )
+        for schema in _visible_tables(source)
+        for ordinal, column in enumerate(schema.columns, 1)
+    ]
+
+
+def _schemas(source: SystemSource) -> list[Row]:
+    rows: list[Row] = []
+    for schema in _visible_tables(source):
+        for version in source.catalog.history[schema.table_id]:
+            columns = [
+                {
+                    "name": column.name,
+                    "type": str(column.type),
+                    "nullable": column.nullable,
+                    "default": column.default,
+                }
+                for column in version.columns
+            ]
+            rows.append(
+                (version.namespace, version.name, version.version, _json(columns), version.updated_at)
+            )
+    return rows
+
+
+def _settings(source: SystemSource) -> list[Row]:
+    return [(row.name, row.value, row.default_value, row.description) for row in source.settings.described()]
+
+
+def _stats(source: SystemSource) -> list[Row]:
+    return sorted(source.statistics().items())
+
+
+def _information_tables(source: SystemSource) -> list[Row]:
+    found: dict[tuple[str, str], str] = {
+        (schema.namespace, schema.name): "BASE TABLE" for schema in _visible_tables(source)
+    }
+    found |= dict.fromkeys(source.catalog.views, "VIEW")
+    return [(CATALOG_NAME, *key, kind) for key, kind in sorted(found.items())]
+
+
+def _information_columns(source: SystemSource) -> list[Row]:
+    return [
+        (
+            CATALOG_NAME,
+            schema.namespace,
+            schema.name,
+            column.name,
+            ordinal,
+            column.default,
+            "YES" if column.nullable else "NO",
+            str(column.type),
+        )
+        for schema in _visible_tables(source)
+        for ordinal, column in enumerate(schema.columns, 1)
+    ]
+
+
+def _schemata(source: SystemSource) -> list[Row]:
+    names = {*_visible_namespaces(source), "system", "information_schema"}
+    return [(CATALOG_NAME, name) for name in sorted(names)]
+
+
+def _json(value: object) -> str:
+    import orjson
+
+    return orjson.dumps(dict(value) if isinstance(value, Mapping) else value).decode()
+
+
+_TABLES: dict[str, _SystemTable] = {
+    "system.users": _SystemTable(
+        _columns(
+            "user_id! TEXT, role! TEXT, email TEXT, auth_type! TEXT, storage_mode! TEXT, "
+            "storage_id TEXT, failed_logins! INT, locked_until TIMESTAMP, last_login_at TIMESTAMP, "
+            "created_at! TIMESTAMP, updated_at! TIMESTAMP, deleted_at TIMESTAMP"
+        ),
+        _users,
+    ),
+    "system.namespaces": _SystemTable(
+        _columns("namespace_id! TEXT, name! TEXT, options! JSON, table_count! BIGINT, created_at! TIMESTAMP"),
+        _namespaces,
+    ),
+    "system.tables": _SystemTable(
+        _columns(
+            "namespace_id! TEXT, table_name! TEXT, table_type! TEXT, storage_id TEXT, access TEXT, "
+            "flush_policy TEXT, ttl_seconds BIGINT, schema_version INT, options! JSON, "
+            "created_at! TIMESTAMP, updated_at! TIMESTAMP"
+        ),
+        _tables,
+    ),
+    "system.columns": _SystemTable(
+        _columns(
+            "namespace_id! TEXT, table_name! TEXT, column_name! TEXT, ordinal! INT, data_type! TEXT, "
+            "nullable! BOOLEAN, primary_key! BOOLEAN, default_expression TEXT, comment TEXT"
+        ),
+        _table_columns,
+    ),
+    "system.schemas": _SystemTable(
+        _columns(
+            "namespace_id! TEXT, table_name! TEXT, schema_version! INT, columns! JSON, created_at! TIMESTAMP"
+        ),
+        _schemas,
+    ),
+    "system.storages": _SystemTable(
+        _columns(
+            "storage_id! TEXT, storage_type! TEXT, name TEXT, description TEXT, uri! TEXT, "
+            "credentials TEXT, shared_tables_template! TEXT, user_tables_template! TEXT, "
+            "created_at! TIMESTAMP, updated_at! TIMESTAMP"
+        ),
+        _storages,
+    ),
+    "system.jobs": _SystemTable(
+        _columns(
+            "job_id! TEXT, job_type! TEXT, status! TEXT, namespace_id TEXT, table_name TEXT, "
+            "parameters JSON, result TEXT, error TEXT, rows BIGINT, bytes BIGINT, "
+            "created_at! TIMESTAMP, started_at TIMESTAMP, finished_at TIMESTAMP"
+        ),
+        _nothing_yet,
+    ),
+    "system.live_queries": _SystemTable(
+        _columns(
+            "live_id! TEXT, user_id! TEXT, namespace_id! TEXT, table_name! TEXT, query! TEXT, "
+            "options JSON, changes! BIGINT, created_at! TIMESTAMP, last_change_at TIMESTAMP"
+        ),
+        _nothing_yet,
+    ),
+    "system.audit_log": _SystemTable(
+        _columns(
+            "audit_id! BIGINT, at! TIMESTAMP, actor! TEXT, subject TEXT, action! TEXT, target TEXT, "
+            "outcome! TEXT, address TEXT, details JSON"
+        ),
+        _nothing_yet,
+    ),
+    "system.settings": _SystemTable(
+        _columns("name! TEXT, value! TEXT, default_value! TEXT, description! TEXT"), _settings
+    ),
+    "system.stats": _SystemTable(_columns("name! TEXT, value! BIGINT"), _stats),
+    "information_schema.tables": _SystemTable(
+        _columns("table_catalog! TEXT, table_schema! TEXT, table_name! TEXT, table_type! TEXT"),
+        _information_tables,
+    ),
+    "information_schema.columns": _SystemTable(
+        _columns(
+            "table_catalog! TEXT, table_schema! TEXT, table_name! TEXT, column_name! TEXT, "
+            "ordinal_position! INT, column_default TEXT, is_nullable! TEXT, data_type! TEXT"
+        ),
+        _information_columns,
+    ),
+    "information_schema.schemata": _SystemTable(_columns("catalog_name! TEXT, schema_name! TEXT"), _schemata),
+}
+
+
+class _Schemas(Mapping[str, Any]):
+    """The Arrow schemas, made when asked for: importing this module does not import pyarrow."""
+
+    def __getitem__(self, name: str) -> pa.Schema:
+        return _TABLES[name].schema()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_TABLES)
+
+    def __len__(self) -> int:
+        return len(_TABLES)
+
+
+SYSTEM_TABLES: Mapping[str, pa.Schema] = _Schemas()
+"""Every system table, as `system.tables` or `information_schema.columns`, and its Arrow schema."""
+
+
+def system_table(namespace: str, name: str, source: SystemSource) -> pa.Table | None:
+    """A system table as its reader sees it now; None where there is none of this name."""
+    import pyarrow as pa
+
+    table = _TABLES.get(f"{namespace}.{name}")
+    if table is None:
+        return None
+    schema = table.schema()
+    rows = table.rows(source)
+    columns = zip(*rows, strict=True) if rows else [()] * len(schema)
+    arrays = [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)
