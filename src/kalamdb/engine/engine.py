@@ -1,0 +1,102 @@
+"""The engine: every table's rows behind snapshots and commits.
+
+The work is the core's (kalamcore.store); this is where it meets schemas, settings and kalamdb's errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kalamcore import errors as core
+from kalamcore.store import Store, WriteBatch
+from kalamcore.system import Clock, FileSystem, RandomSource
+from kalamdb.engine.core_errors import translated
+from kalamdb.engine.directory import Directory
+from kalamdb.engine.tables import TableRows
+from kalamdb.schema import TableKind, TableSchema
+
+
+class Engine:
+    """Rows of all tables of one database directory. Safe for threads."""
+
+    def __init__(
+        self,
+        files: FileSystem,
+        path: str,
+        *,
+        wal_file_bytes: int,
+        stream_bytes_max: int,
+        sync_interval_ms: int,
+        worker_id: int,
+        clock: Clock | None = None,
+        random: RandomSource | None = None,
+    ) -> None:
+        """Claims the directory and recovers its log. Raises DatabaseLocked, Corruption, UnknownFormat,
+        StorageUnavailable."""
+        try:
+            self.directory = Directory(files, path)
+            try:
+                self.store = Store(
+                    files,
+                    self.directory.wal,
+                    clock=clock,
+                    random=random,
+                    wal_file_bytes=wal_file_bytes,
+                    stream_bytes_max=stream_bytes_max,
+                    sync_interval_ms=sync_interval_ms,
+                    worker_id=worker_id,
+                )
+            except BaseException:
+                self.directory.release()
+                raise
+        except core.CoreError as error:
+            raise translated(error) from error
+        self._rows: dict[tuple[int, int], TableRows] = {}
+
+    def rows(self, schema: TableSchema, history: Sequence[TableSchema]) -> TableRows:
+        """The table at this schema version, made once."""
+        key = (schema.table_id, schema.version)
+        rows = self._rows.get(key)
+        if rows is None:
+            rows = self._rows[key] = TableRows(schema, history)
+        return rows
+
+    def define(self, schema: TableSchema) -> None:
+        """Let the table take rows of this schema version, and of no other."""
+        self.store.define_table(schema.table_id, schema.version, **stream_options(schema))
+
+    def snapshot(self) -> int:
+        """The sequence number that a reader sees up to."""
+        return self.store.snapshot()
+
+    def commit(self, batch: WriteBatch, *, sync: bool) -> int:
+        """All of the batch or nothing; its last sequence number.
+
+        Raises DuplicateKeyError and WriteConflictError of the core, for the statement to meet; everything else as
+        kalamdb's errors.
+        """
+        try:
+            return self.store.commit(batch, sync=sync)
+        except (core.DuplicateKeyError, core.WriteConflictError):
+            raise
+        except core.CoreError as error:
+            raise translated(error) from error
+
+    def close(self) -> None:
+        """Sync, mark the log's end as clean, give up the directory. Raises if the log could not be closed."""
+        try:
+            self.store.close()
+        except core.CoreError as error:
+            raise translated(error) from error
+        finally:
+            self.directory.release()
+
+
+def stream_options(schema: TableSchema) -> dict[str, int]:
+    """What the core must know of a STREAM table; nothing for the others."""
+    if schema.kind is not TableKind.STREAM:
+        return {}
+    return {
+        "stream_ttl_us": (schema.options.ttl_s or 0) * 1_000_000,
+        "stream_rows_max": schema.options.max_rows or 0,
+    }
