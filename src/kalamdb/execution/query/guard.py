@@ -1,0 +1,196 @@
+"""What may reach DataFusion at all: one query, and no join that nobody could stop.
+
+DataFusion's own options refuse the same statements once more (SQLOptions, all off); this is the first of two walls.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from kalamcore.statements import OPERATOR, Scan
+from kalamdb.errors import (
+    EmptyStatement,
+    InvalidSyntax,
+    NotSupportedError,
+    ResourcesExceeded,
+    StatementTooLarge,
+)
+from kalamdb.execution.query.tokens import Tokens
+
+SUBQUERY_DEPTH_MAX = 16
+"""Subqueries in expressions, one in the other: each level doubles the time that planning takes."""
+REFERENCES_MAX = 500
+"""Tables that a query reads, counted anew for every mention of a CTE or a view: each is planned as often."""
+JOIN_ROWS_MAX = 50_000_000
+"""How many pairs of rows a join without an equality may have to look at."""
+
+_QUERIES = frozenset({"SELECT", "WITH", "VALUES", "("})
+_UNBOUNDED_JOINS = ("CrossJoinExec", "NestedLoopJoinExec")
+_rows = re.compile(r"statistics=\[Rows=(?:Exact|Inexact)\((\d+)\)")
+_single_row = re.compile(r"AggregateExec: .*\bgby=\[\]|PlaceholderRowExec")
+
+
+def check_query(scan: Scan) -> None:
+    """Only SELECT, WITH, VALUES and a query in parentheses. Raises EmptyStatement, NotSupportedError, InvalidSyntax."""
+    if not scan.kind:
+        raise EmptyStatement("the statement is empty")
+    if scan.kind not in _QUERIES:
+        raise NotSupportedError(
+            f"{scan.kind} is not a query; only SELECT, WITH and VALUES are run here", position=0
+        )
+
+
+def check_tokens(tokens: Tokens) -> None:
+    """One statement, and none that writes: `;` in its midst, SELECT INTO. Raises InvalidSyntax, NotSupportedError."""
+    for i in range(tokens.count):
+        if tokens.kinds[i] == OPERATOR:
+            if tokens.values[i] == ";":
+                raise InvalidSyntax(
+                    'syntax error at or near ";": one statement at a time', position=tokens.starts[i]
+                )
+        elif tokens.clause[i] == "into" and tokens.is_word(i, "into"):
+            raise NotSupportedError(
+                "SELECT INTO is not supported; use CREATE TABLE and INSERT", position=tokens.starts[i]
+            )
+
+
+def check_nesting(tokens: Tokens) -> None:
+    """Raises StatementTooLarge beyond SUBQUERY_DEPTH_MAX."""
+    depths = [0] * tokens.count
+    for i in range(tokens.count):
+        outer = depths[tokens.opener[i]] if tokens.opener[i] >= 0 else 0
+        inner = (
+            tokens.match[i] > i
+            and tokens.is_word(i + 1, "select", "with")
+            and tokens.clause[i] not in ("from", "with")
+        )
+        depths[i] = outer + inner
+        if depths[i] > SUBQUERY_DEPTH_MAX:
+            raise StatementTooLarge(
+                f"more than {SUBQUERY_DEPTH_MAX} subqueries in expressions, one in the other; use joins or WITH",
+                position=tokens.starts[i],
+            )
+
+
+def references(tokens: Tokens, views: Mapping[str, int]) -> int:
+    """How many tables the query reads when its CTEs and views are written out; `views`: the same of each view.
+
+    Raises StatementTooLarge beyond REFERENCES_MAX.
+    """
+    weights = dict(views)
+    bodies = _cte_bodies(tokens)
+    for name, opening in sorted(bodies, key=lambda body: tokens.match[body[1]]):
+        weights[name] = _references(tokens, opening + 1, tokens.match[opening], weights, bodies, name)
+    whole = _references(tokens, 0, tokens.count, weights, bodies, None)
+    if whole > REFERENCES_MAX:
+        raise StatementTooLarge(
+            f"the query reads {whole} tables when its CTEs and views are written out; the limit is {REFERENCES_MAX}"
+        )
+    return whole
+
+
+def _references(
+    tokens: Tokens,
+    i: int,
+    end: int,
+    weights: Mapping[str, int],
+    bodies: list[tuple[str, int]],
+    own: str | None,
+) -> int:
+    skipped = {opening for _, opening in bodies}
+    total = 0
+    while i < end:
+        if i in skipped:
+            i = tokens.match[i]
+        elif (
+            tokens.is_name(i)
+            and tokens.clause[i] == "from"
+            and (tokens.is_word(i - 1, "from", "join") or tokens.is_operator(i - 1, ","))
+        ):
+            while tokens.is_operator(i + 1, ".") and tokens.is_name(i + 2):
+                i += 2
+            name = str(tokens.values[i])
+            total += 1 if name == own else weights.get(name, 1)
+        i += 1
+    return total
+
+
+def _cte_bodies(tokens: Tokens) -> list[tuple[str, int]]:
+    """The name of each CTE and the parenthesis that opens its query."""
+    bodies = []
+    for i in range(tokens.count):
+        if not tokens.is_word(i, "as") or tokens.clause[i] != "with":
+            continue
+        opening = i + 1
+        while tokens.is_word(opening, "not", "materialized"):
+            opening += 1
+        name = i - 1
+        if tokens.is_operator(name, ")"):
+            name = tokens.match[name] - 1
+        if tokens.is_operator(opening, "(") and tokens.match[opening] > 0 and tokens.is_name(name):
+            bodies.append((str(tokens.values[name]), opening))
+    return bodies
+
+
+def has_unbounded_join(plan: str) -> bool:
+    """Whether a physical plan joins without an equality, which no timeout can stop."""
+    return any(join in plan for join in _UNBOUNDED_JOINS)
+
+
+def check_joins(plan: str) -> None:
+    """`plan`: a physical plan, indented, with statistics. Raises ResourcesExceeded beyond JOIN_ROWS_MAX pairs."""
+    for name, children in _joins(plan.splitlines()):
+        pairs = 1.0
+        for child in children:
+            pairs *= child
+        if pairs > JOIN_ROWS_MAX:
+            raise ResourcesExceeded(
+                f"a join without an equality ({name.removesuffix('Exec')}) would look at about {pairs:.3g} "
+                f"pairs of rows; the limit is {JOIN_ROWS_MAX}. Join on equal columns, or narrow both sides first"
+            )
+
+
+def _joins(lines: list[str]) -> Iterator[tuple[str, list[float]]]:
+    for at, line in enumerate(lines):
+        depth = _depth(line)
+        name = next((join for join in _UNBOUNDED_JOINS if line.lstrip().startswith(join)), None)
+        if name is None:
+            continue
+        children = []
+        for below in range(at + 1, len(lines)):
+            if _depth(lines[below]) <= depth:
+                break
+            if _depth(lines[below]) == depth + 2:
+                children.append(_rows_of(lines, below))
+        yield name, children
+
+
+def _rows_of(lines: list[str], at: int) -> float:
+    """At most how many rows the node at a line gives; where it does not know, as many as all below it together."""
+    line, depth = lines[at], _depth(lines[at])
+    if _single_row.search(line):
+        return 1
+    children = []
+    for below in range(at + 1, len(lines)):
+        if _depth(lines[below]) <= depth:
+            break
+        if _depth(lines[below]) == depth + 2:
+            children.append(_rows_of(lines, below))
+    known = _rows.search(line)
+    if line.lstrip().startswith(_UNBOUNDED_JOINS):
+        # Its own estimate may be a guess at a filter's effect; the pairs are what it costs.
+        product = 1.0
+        for child in children:
+            product *= child
+        return float(known[1]) if known else product
+    if known:
+        return max(float(known[1]), 1)
+    series = re.search(r"(?:generate_series|range): start=(-?\d+), end=(-?\d+)", line)
+    if series:
+        return max(abs(int(series[2]) - int(series[1])), 1)
+    return max(children, default=1.0) if "UnionExec" not in line else sum(children)
+
+
+def _depth(line: str) -> int:
+    return len(line) - len(line.lstrip())
