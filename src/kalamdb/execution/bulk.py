@@ -1,0 +1,178 @@
+"""Many rows at once: Arrow tables and data frames, lists of dicts, and executemany."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from kalamcore import errors as core
+from kalamcore.store import WriteBatch
+from kalamdb.auth import Action
+from kalamdb.errors import InvalidParameter, InvalidValue, UndefinedColumn
+from kalamdb.execution import dml
+from kalamdb.execution.defaults import default_expression, default_values
+from kalamdb.result import Result
+from kalamdb.sql.dml import Insert, ValuesRows
+from kalamdb.sql.expressions import ColumnReference, FunctionCall, Literal, Parameter
+from kalamdb.types import TypeName, arrow_type, cast_arrow
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from kalamdb.execution.context import Context
+    from kalamdb.schema import Column, TableSchema
+    from kalamdb.sql.names import TableName
+
+
+def insert_data(name: TableName, data: Any, context: Context) -> Result:
+    """Insert anything that speaks Arrow (`__arrow_c_stream__`, `__arrow_c_array__`), or a list of dicts, whole.
+
+    Columns are matched by name; those that the data has not take their defaults.
+    """
+    schema = dml.writable_table(name, Action.INSERT, context)
+    if hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__"):
+        return _insert_arrow(schema, _as_table(data), context)
+    if (
+        isinstance(data, Sequence)
+        and not isinstance(data, (str, bytes))
+        and all(isinstance(r, Mapping) for r in data)
+    ):
+        return _insert_dicts(schema, data, context)
+    raise InvalidParameter(
+        f"insert takes an Arrow table, a pandas or Polars data frame or a list of dicts, not {type(data).__name__}"
+    )
+
+
+def _as_table(data: Any) -> pa.Table:
+    import pyarrow as pa
+
+    if isinstance(data, pa.Table):
+        return data
+    if hasattr(data, "__arrow_c_stream__"):
+        return pa.RecordBatchReader.from_stream(data).read_all()
+    return pa.Table.from_batches([pa.record_batch(data)])
+
+
+def _insert_dicts(schema: TableSchema, rows: Sequence[Mapping[str, Any]], context: Context) -> Result:
+    """A key that a dict leaves out takes its column's default, also where other dicts have it."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    columns = dml.target_columns(schema, names)
+    given = [[row.get(name, dml.LEFT_OUT) for name in names] for row in rows]
+    return dml.write(schema, dml.complete_rows(schema, columns, given, context), [], None, context)
+
+
+def _insert_arrow(schema: TableSchema, table: pa.Table, context: Context) -> Result:
+    import pyarrow as pa
+
+    for name in table.column_names:
+        if schema.column(name) is None:
+            raise UndefinedColumn(f'column "{name}" of relation "{schema.qualified_name}" does not exist')
+    if len(set(table.column_names)) != len(table.column_names):
+        raise InvalidParameter(f"the data has two columns of one name: {', '.join(table.column_names)}")
+    arrays = []
+    for column in schema.columns:
+        if column.name in table.column_names:
+            array = _cast(schema, column.name, table.column(column.name), column.type)
+        elif column.default is None:
+            array = pa.nulls(table.num_rows, arrow_type(column.type))
+        else:
+            array = _default_array(column, table.num_rows, context)
+        arrays.append(array)
+    names = [column.name for column in schema.columns]
+    canonical = pa.table(arrays, names=names)
+    batch = WriteBatch(context.snapshot)
+    rows, partition = context.rows_of(schema), context.partition(schema)
+    try:
+        for part in canonical.to_batches():
+            batch.insert_arrow(schema.table_id, partition, rows.layout, part)
+        if len(batch):
+            context.write(batch)
+    except core.DuplicateKeyError as error:
+        key = canonical.column(schema.primary_key)[error.operation].as_py()
+        raise dml.duplicate_key_of(schema, key) from error
+    except core.WriteConflictError:
+        raise
+    except core.CoreError as error:
+        raise dml.value_error(error, schema) from error
+    return Result.affected(table.num_rows, f"Inserted {table.num_rows} row(s)")
+
+
+_ONE_A_STATEMENT = frozenset({"now", "current_timestamp", "current_user", "current_role"})
+
+
+def _default_array(column: Column, count: int, context: Context) -> Any:
+    """`count` values of the column's DEFAULT, without a Python object for each where that is possible."""
+    import pyarrow as pa
+
+    assert column.default is not None
+    expression = default_expression(column.default)
+    ids = context.function_context.ids
+    name = expression.name if isinstance(expression, (FunctionCall, ColumnReference)) else None
+    if name == "snowflake_id":
+        return pa.Array.from_buffers(pa.int64(), count, [None, pa.py_buffer(ids.snowflake_ids(count))])
+    if name in ("uuid_v7", "ulid"):
+        width, text = (36, ids.uuid_v7_text(count)) if name == "uuid_v7" else (26, ids.ulid_text(count))
+        fixed = pa.Array.from_buffers(pa.binary(width), count, [None, pa.py_buffer(text)])
+        return fixed.cast(pa.binary()).cast(pa.string())
+    if count and (isinstance(expression, Literal) or name in _ONE_A_STATEMENT):
+        one = cast_arrow(pa.array(default_values(column, 1, context)), column.type)
+        return pa.repeat(one[0], count)
+    return cast_arrow(pa.array(default_values(column, count, context)), column.type)
+
+
+def _cast(schema: TableSchema, name: str, column: Any, kind: Any) -> Any:
+    try:
+        array = cast_arrow(column, kind)
+    except Exception as error:
+        dml.name_the_place(error, schema, name)
+        raise
+    if kind.name is TypeName.JSON:
+        _check_json(schema, name, array)
+    return array
+
+
+def _check_json(schema: TableSchema, name: str, column: Any) -> None:
+    import orjson
+
+    for number, value in enumerate(column.to_pylist(), 1):
+        if value is not None:
+            try:
+                orjson.loads(value)
+            except orjson.JSONDecodeError as error:
+                raise InvalidValue(
+                    f'column "{name}" of {schema.qualified_name}, row {number}: invalid JSON: {error}'
+                ) from error
+
+
+def insert_many(statement: Insert, parameter_rows: Sequence[Sequence[Any]], context: Context) -> Result:
+    """An INSERT … VALUES once for every row of parameters, as one commit: all of them or none."""
+    schema = dml.writable_table(statement.table, Action.INSERT, context)
+    columns = dml.target_columns(schema, statement.columns)
+    places = _plain_parameters(statement)
+    if places is not None:
+        given: list[Any] = (
+            list(parameter_rows)
+            if places == list(range(len(places)))
+            else [[row[place] for place in places] for row in parameter_rows]
+        )
+        if len(places) != len(columns):
+            # Said in the words of a single INSERT.
+            context.parameters = parameter_rows[0]
+            dml.source_rows(statement, schema, columns, context)
+    else:
+        given = []
+        for row in parameter_rows:
+            context.parameters = row
+            given.extend(dml.source_rows(statement, schema, columns, context))
+    rows = dml.complete_rows(schema, columns, given, context)
+    return dml.write(schema, rows, [], None, context)
+
+
+def _plain_parameters(statement: Insert) -> list[int] | None:
+    """The parameters of a single VALUES row that is nothing but parameters."""
+    source = statement.source
+    if not isinstance(source, ValuesRows) or len(source.rows) != 1:
+        return None
+    if not all(isinstance(cell, Parameter) for cell in source.rows[0]):
+        return None
+    return [cell.index for cell in source.rows[0] if isinstance(cell, Parameter)]

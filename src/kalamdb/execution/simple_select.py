@@ -1,0 +1,294 @@
+"""Simple SELECTs without the query engine: planned once for each schema version, answered by the core.
+
+The core answers only where it gives what the query engine would give: the same rows, names and types. Everything else,
+and whatever is an error, is left to the query engine, so that there is one place that says what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from kalamcore import errors as core
+from kalamcore import select_plan as native
+from kalamcore.select_plan import SelectPlan
+from kalamdb.auth import Action, Role, authorize, may_see
+from kalamdb.engine.core_errors import translated
+from kalamdb.errors import AccessDenied, Error, StatementTimeout
+from kalamdb.result import Result
+from kalamdb.schema import TableKind, TableSchema
+from kalamdb.sql.query import (
+    AggregateItem,
+    AllColumns,
+    Column,
+    ColumnItem,
+    Combined,
+    Comparison,
+    InList,
+    IsNull,
+    Negated,
+    Ordering,
+    Predicate,
+    Prefix,
+    SimpleSelect,
+)
+from kalamdb.types import BIGINT, TEXT, DataType, TypeName
+
+if TYPE_CHECKING:
+    from kalamcore.store import Readable, Store
+    from kalamdb.catalog.catalog import Catalog
+    from kalamdb.database import Database
+    from kalamdb.session import Session
+
+ARROW_ROWS = 4096
+"""Results of more rows are kept as Arrow columns until somebody asks for tuples."""
+PLANS_MAX = 4096
+
+_SYSTEM_NAMESPACES = frozenset({"system", "information_schema", "all_users"})
+_TESTS = {
+    "=": native.EQUAL, "<>": native.NOT_EQUAL, "<": native.LESS, "<=": native.LESS_EQUAL, ">": native.GREATER,
+    ">=": native.GREATER_EQUAL,
+}  # fmt: skip
+_NEVER_COMPARED = frozenset({TypeName.DECIMAL})
+# Their least and greatest are others in DataFusion (NaN), or of another type (text).
+_NO_EXTREMES = frozenset({TypeName.FLOAT, TypeName.DOUBLE, TypeName.UUID, TypeName.JSON})
+
+
+class _NotNative(Exception):
+    pass
+
+
+class Plan:
+    """A simple SELECT for one catalog. `core` is None where the query engine has to answer."""
+
+    __slots__ = ("catalog", "core", "functions_version", "namespace", "roles", "schema", "store")
+
+    def __init__(self, catalog: Catalog, namespace: str, store: Store) -> None:
+        self.catalog = catalog
+        self.namespace = namespace
+        self.store = store
+        self.core: SelectPlan | None = None
+        self.schema: TableSchema | None = None
+        self.roles: tuple[Role, ...] = ()
+        self.functions_version = -1
+        """Of the registry; -1 where no function is called."""
+
+
+def answer(
+    session: Session,
+    simple: SimpleSelect,
+    parameters: Sequence[Any] | None,
+    literals: Sequence[Any],
+    started: int,
+    reader: Readable | None = None,
+) -> Result | None:
+    """The result, or None where the query engine has to answer. `started`: by perf_counter_ns. `reader`: the session's
+    open transaction; None where it has none."""
+    database = session._database
+    if reader is None:
+        if session._transaction is not None:
+            return session._answer_inside(simple, parameters, literals, started)
+        reader = database.engine.store
+    plan = database.select_plans.get((simple, session.namespace))
+    if plan is None or plan.catalog is not database._catalog:
+        plan = _planned(database, simple, session.namespace)
+    if plan.core is None or (session.role not in plan.roles and not _allowed(plan, session.role)):
+        return None
+    if plan.functions_version >= 0 and plan.functions_version != database.functions.version:
+        return None
+    try:
+        result: Result | None = plan.core.answer(reader, session.user, parameters, literals, started)
+        return result
+    except (core.CoreError, TimeoutError) as error:
+        raise explained(database, error) from error
+
+
+def lasting(session: Session, simple: SimpleSelect) -> Plan | None:
+    """The plan that answered just now, if it stands until the catalog, the session's namespace or its role change."""
+    plan = session._database.select_plans.get((simple, session.namespace))
+    return None if plan is None or plan.core is None or plan.functions_version >= 0 else plan
+
+
+def explained(database: Database, error: Exception) -> Error:
+    """What the caller of a statement gets for an error of the core."""
+    if isinstance(error, core.CoreError):
+        return translated(error)
+    return StatementTimeout(
+        f"the statement took longer than statement_timeout_s ({database.settings.statement_timeout_s:g} s) "
+        "and was stopped"
+    )
+
+
+def _allowed(plan: Plan, role: Role) -> bool:
+    """Asks once a role and plan; a catalog that changed who may do what has plans of its own."""
+    assert plan.schema is not None
+    try:
+        if not may_see(role, plan.schema):
+            return False
+        authorize(role, Action.SELECT, plan.schema)
+    except AccessDenied:
+        return False
+    plan.roles = (*plan.roles, role)
+    return True
+
+
+def _planned(database: Database, simple: SimpleSelect, namespace: str) -> Plan:
+    catalog = database.catalog
+    plan = Plan(catalog, namespace, database.engine.store)
+    try:
+        _fill(plan, database, simple, namespace)
+    except (_NotNative, core.ValueMismatchError):
+        plan.core = None
+    plans = database.select_plans
+    if len(plans) >= PLANS_MAX or any(one.catalog is not catalog for one in _some(plans)):
+        # Plans of a catalog that is gone would keep it in memory.
+        plans.clear()
+    plans[simple, namespace] = plan
+    return plan
+
+
+def _some(plans: dict[tuple[SimpleSelect, str], Plan]) -> list[Plan]:
+    """The oldest of the plans; none where another thread changes them right now."""
+    try:
+        return [next(iter(plans.values()))]
+    except (RuntimeError, StopIteration):
+        return []
+
+
+def _fill(plan: Plan, database: Database, simple: SimpleSelect, namespace: str) -> None:
+    namespace = simple.namespace or namespace
+    if namespace in _SYSTEM_NAMESPACES or plan.catalog.view(namespace, simple.table) is not None:
+        raise _NotNative
+    schema = plan.catalog.table(namespace, simple.table)
+    if schema is None:
+        raise _NotNative
+    plan.schema = schema
+    names = _Names(schema, simple)
+    aggregates: list[tuple[int, int]] = []
+    positions: list[int] = []
+    columns: list[str] = []
+    types: list[DataType] = []
+    aliases: list[str | None] = []
+    for item in simple.items:
+        match item:
+            case AllColumns():
+                positions += range(len(schema.columns))
+                columns += [column.name for column in schema.columns]
+                types += [column.type for column in schema.columns]
+                aliases += [None] * len(schema.columns)
+            case ColumnItem():
+                position = names.position(item.column)
+                positions.append(position)
+                columns.append(item.alias or item.column.name)
+                types.append(schema.columns[position].type)
+                aliases.append(item.alias)
+            case AggregateItem():
+                if database.functions.get(item.function) is not None:
+                    raise _NotNative
+                plan.functions_version = database.functions.version
+                aggregates.append(_aggregate(item, names, schema, types))
+                columns.append(item.name)
+    settings = database.settings
+    plan.core = SelectPlan(
+        database.engine.rows(schema, plan.catalog.history[schema.table_id]).reader,
+        schema.table_id,
+        shared=schema.kind is TableKind.SHARED,
+        columns=positions,
+        predicate=None if simple.where is None else _predicate(simple.where, names),
+        order=None if simple.ordering is None else _order(simple.ordering, names, positions, aliases),
+        aggregates=aggregates,
+        limit=simple.limit,
+        offset=simple.offset,
+        arrow_rows=ARROW_ROWS,
+        bytes_max=settings.memory_limit_bytes,
+        timeout_s=settings.statement_timeout_s or 0.0,
+        result=Result,
+        names=tuple(columns),
+        types=tuple(types),
+        parameters=simple.parameters,
+        stored=any(kind.name is TypeName.JSON for kind in types),
+    )
+
+
+class _Names:
+    """What names mean in one statement."""
+
+    def __init__(self, schema: TableSchema, simple: SimpleSelect) -> None:
+        self.schema = schema
+        self.table = simple.alias or simple.table
+
+    def position(self, column: Column) -> int:
+        if column.qualifier not in (None, self.table):
+            raise _NotNative
+        try:
+            return self.schema.position(column.name)
+        except KeyError:
+            raise _NotNative from None
+
+    def compared(self, column: Column) -> int:
+        """The position of a column that is compared with values."""
+        position = self.position(column)
+        if self.schema.columns[position].type.name in _NEVER_COMPARED:
+            raise _NotNative
+        return position
+
+
+def _aggregate(
+    item: AggregateItem, names: _Names, schema: TableSchema, types: list[DataType]
+) -> tuple[int, int]:
+    if item.column is None:
+        types.append(BIGINT)
+        return native.ROWS, -1
+    position = names.position(item.column)
+    kind = schema.columns[position].type
+    if item.function == "count":
+        types.append(BIGINT)
+        return native.VALUES, position
+    if kind.name in _NO_EXTREMES:
+        raise _NotNative
+    types.append(TEXT if kind.name is TypeName.TEXT else kind)
+    return (native.LEAST if item.function == "min" else native.GREATEST), position
+
+
+def _order(
+    ordering: Ordering, names: _Names, positions: Sequence[int], aliases: Sequence[str | None]
+) -> tuple[int, bool, bool]:
+    by = ordering.by
+    if isinstance(by, int):
+        if not 1 <= by <= len(positions):
+            raise _NotNative
+        position = positions[by - 1]
+    elif by.name in aliases:
+        # The name of a result's column goes before the table's; where it could be either, DataFusion decides.
+        meant = {at for at, alias in zip(positions, aliases, strict=True) if alias == by.name}
+        own = names.schema.column(by.name)
+        if (
+            by.qualifier is not None
+            or len(meant) != 1
+            or (own is not None and names.schema.position(by.name) not in meant)
+        ):
+            raise _NotNative
+        (position,) = meant
+    else:
+        position = names.position(by)
+    return position, ordering.descending, ordering.nulls_first
+
+
+def _predicate(part: Predicate, names: _Names) -> tuple[Any, ...]:
+    match part:
+        case Combined():
+            test = native.AND if part.word == "and" else native.OR
+            return test, tuple(_predicate(one, names) for one in part.parts)
+        case Negated():
+            return native.NOT, (_predicate(part.part, names),)
+        case IsNull():
+            return (native.IS_NOT_NULL if part.negated else native.IS_NULL), names.position(part.column), ()
+        case Comparison():
+            return _TESTS[part.operator], names.compared(part.column), (part.value,)
+        case InList():
+            return native.IN, names.compared(part.column), part.values
+        case Prefix():
+            position = names.compared(part.column)
+            if names.schema.columns[position].type.name is not TypeName.TEXT:
+                raise _NotNative
+            return native.PREFIX, position, (part.value,)
