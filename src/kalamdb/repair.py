@@ -1,0 +1,169 @@
+"""Looking through a database that is not open for damage, and making it open again.
+
+`check` changes nothing. `repair` says what it would drop, and with `apply=True` drops it: the log is cut at its first
+damage, because what a commit built upon must be there before it. Whatever is cut is kept beside the log.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from kalamcore import wal
+from kalamcore.system import FileSystem
+from kalamdb.engine.core_errors import core_errors_translated
+from kalamdb.engine.directory import FORMAT_VERSION
+from kalamdb.errors import DatabaseLocked, StorageUnavailable, UnknownFormat
+
+LOG = "wal"
+IDENTITY = "database.json"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was found.
+
+    `kind`: damage (the database does not open), torn (an end that a crash left; the next opening cuts it off and keeps
+    it) or kept (bytes that an earlier opening or repair put aside). `file`: relative to the database directory.
+    `offset`: bytes from its start. `lsn`: the number of the log record that should stand there, 0 where that is not
+    known. `what`: the whole of it in words.
+    """
+
+    kind: str
+    file: str
+    offset: int
+    lsn: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.file}, byte {self.offset}: {self.what}"
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What a repair drops, or (`applied`) has dropped.
+
+    The `kept_records` records up to number `kept_lsn` stay. Behind them `dropped_records` whole records, as far as
+    they can be told, and `dropped_bytes` bytes of the log go; once applied they are in files named `*.damaged`.
+    """
+
+    findings: tuple[Finding, ...]
+    kept_records: int
+    kept_lsn: int
+    dropped_records: int
+    dropped_bytes: int
+    applied: bool
+
+    @property
+    def needed(self) -> bool:
+        """Whether there is damage, so that the database does not open without a repair."""
+        return any(finding.kind == "damage" for finding in self.findings)
+
+    def __str__(self) -> str:
+        if not self.needed:
+            return "nothing to repair"
+        what = f"{self.dropped_records} record(s), {self.dropped_bytes} bytes behind record {self.kept_lsn}"
+        return (
+            f"dropped {what}; they are kept in files named *.damaged"
+            if self.applied
+            else f"would drop {what}"
+        )
+
+
+def check(path: str | os.PathLike[str]) -> list[Finding]:
+    """Look through the database in the directory `path`, which must not be open, and change nothing.
+
+    An empty list: it opens, and nothing was ever cut from it. Raises DatabaseLocked, StorageUnavailable,
+    UnknownFormat.
+    """
+    directory = _existing(path)
+    with core_errors_translated(), _unopened(directory):
+        return _findings(FileSystem.posix(), directory)
+
+
+def repair(path: str | os.PathLike[str], *, apply: bool = False) -> Repair:
+    """Say what must be dropped for the database in the directory `path` to open again; with `apply`, drop it.
+
+    Commits are kept in order up to the first damage, and none behind it. A torn end needs no repair. Raises
+    DatabaseLocked, StorageUnavailable, UnknownFormat.
+    """
+    directory = _existing(path)
+    with core_errors_translated():
+        if not apply:
+            with _unopened(directory):
+                return _repair(FileSystem.posix(), directory, apply=False)
+        lock = FileSystem.posix().lock_directory(directory)
+        try:
+            return _repair(FileSystem.posix(), directory, apply=True)
+        finally:
+            lock.release()
+
+
+def _repair(files: FileSystem, directory: str, *, apply: bool) -> Repair:
+    findings = _findings(files, directory)
+    survey: dict[str, Any] = {"kept_records": 0, "kept_lsn": 0, "dropped_records": 0, "dropped_bytes": 0}
+    if files.exists(f"{directory}/{LOG}"):
+        survey = wal.survey(files, f"{directory}/{LOG}", repair=apply)
+        del survey["findings"]
+    if apply and any(finding.file == IDENTITY for finding in findings):
+        # The next opening makes a new one.
+        files.rename(f"{directory}/{IDENTITY}", f"{directory}/{IDENTITY}.damaged")
+        files.sync_directory(directory)
+    return Repair(tuple(findings), **survey, applied=apply)
+
+
+def _findings(files: FileSystem, directory: str) -> list[Finding]:
+    findings = _identity_findings(files, directory)
+    if files.exists(f"{directory}/{LOG}"):
+        for kind, file, offset, lsn, what in wal.survey(files, f"{directory}/{LOG}")["findings"]:
+            findings.append(Finding(kind, f"{LOG}/{file}", offset, lsn, what))
+    return findings
+
+
+def _identity_findings(files: FileSystem, directory: str) -> list[Finding]:
+    path = f"{directory}/{IDENTITY}"
+    if not files.exists(path):
+        return []
+    try:
+        identity = json.loads(files.read_file(path))
+        version, _ = int(identity["format"]), str(identity["database_id"])
+    except (ValueError, KeyError, TypeError):
+        what = "it cannot be read; restore it from a backup, or let a repair put a new one in its place"
+        return [Finding("damage", IDENTITY, 0, 0, what)]
+    if version > FORMAT_VERSION:
+        raise UnknownFormat(
+            f"the database has format {version}, this version of kalamdb reads up to {FORMAT_VERSION}; "
+            "look through it with the newer kalamdb that wrote it"
+        )
+    return []
+
+
+def _existing(path: str | os.PathLike[str]) -> str:
+    directory = os.path.abspath(os.fspath(path))
+    if not os.path.isdir(directory):
+        raise StorageUnavailable(f"there is no directory {directory}; give the path of a database directory")
+    return directory
+
+
+@contextlib.contextmanager
+def _unopened(directory: str) -> Iterator[None]:
+    """Nobody opens the database meanwhile. A shared claim, which leaves no trace and works on a read-only disk."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise StorageUnavailable(f"open {directory}: {error.strerror}; let this user read it") from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DatabaseLocked(
+                f"{directory} is open; close the database there before it is looked through"
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,257 @@
+"""The answer of a statement: rows as tuples, as Arrow, as data frames; or a count and a message."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from kalamcore.cursor import Cursor
+from kalamdb.errors import InterfaceError
+from kalamdb.types import TypeName
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+    import pyarrow as pa
+
+    from kalamcore.rows import Batch
+    from kalamdb.types import DataType
+
+Row = tuple[Any, ...]
+
+
+class Result(Cursor):
+    """Rows and what is known about them.
+
+    Iterates as tuples. `rowcount`: rows returned or changed. `columns`: their names. `took_ms`: how long the statement
+    took, in milliseconds. `message`: what a statement without rows did.
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        columns: tuple[str, ...],
+        *,
+        rowcount: int,
+        message: str | None = None,
+        rows: list[Row] | None = None,
+        types: Sequence[DataType | None] | None = None,
+        batches: list[pa.RecordBatch] | None = None,
+        schema: pa.Schema | None = None,
+    ) -> None:
+        self.columns = columns
+        self.rowcount = rowcount
+        self.message = message
+        self.took_ms = 0.0
+        self._rows = rows
+        self._types = types
+        self._batches = batches
+        self._schema = schema
+
+    @classmethod
+    def affected(cls, count: int, message: str) -> Result:
+        """The answer of a statement that changed `count` rows and returns none."""
+        return cls((), rowcount=count, message=message)
+
+    @classmethod
+    def from_rows(cls, columns: Sequence[str], types: Sequence[DataType | None], rows: list[Row]) -> Result:
+        """Rows of Python values; a type of None is found from the values when Arrow is asked for."""
+        return cls(tuple(columns), rowcount=len(rows), rows=rows, types=types)
+
+    @classmethod
+    def from_arrow(cls, schema: pa.Schema, batches: list[pa.RecordBatch]) -> Result:
+        """Rows as Arrow, turned into Python values only when asked for."""
+        count = sum(batch.num_rows for batch in batches)
+        return cls(tuple(schema.names), rowcount=count, batches=batches, schema=schema)
+
+    @property
+    def description(self) -> list[tuple[str, str | None, None, None, None, None, None]] | None:
+        """PEP 249: one (name, type, …) a column; None for a statement without rows."""
+        if not self.columns:
+            return None
+        return [
+            (name, kind, None, None, None, None, None) for name, kind in zip(self.columns, self._type_names())
+        ]
+
+    def _type_names(self) -> list[str | None]:
+        if self._types is not None:
+            return [None if one is None else str(one) for one in self._types]
+        from kalamdb.types import type_of_arrow
+
+        assert self._schema is not None
+        return [str(type_of_arrow(field)) for field in self._schema]
+
+    def _tuples(self) -> list[Row]:
+        if self._rows is None:
+            if self._parts is not None:
+                self._rows = _part_tuples(self._parts, self._types or ())
+            elif self._stored is not None:
+                self._rows = _decoded(self._stored, self._types or (), TypeName.JSON)
+            else:
+                self._rows = [] if self._batches is None else tuples(self._batches, self._schema)
+        return self._rows
+
+    def __iter__(self) -> Iterator[Row]:
+        """The rows that were not fetched yet."""
+        rows = self._tuples()
+        while self._cursor < len(rows):
+            self._cursor += 1
+            yield rows[self._cursor - 1]
+
+    def __len__(self) -> int:
+        return len(self._tuples())
+
+    def fetchmany(self, size: int = 1) -> list[Row]:
+        """Up to `size` rows more."""
+        rows = self._tuples()[self._cursor : self._cursor + size]
+        self._cursor += len(rows)
+        return rows
+
+    def fetchall(self) -> list[Row]:
+        """All rows that were not fetched yet."""
+        rows = self._tuples()
+        rest = rows[self._cursor :] if self._cursor else list(rows)
+        self._cursor = len(rows)
+        return rest
+
+    def arrow(self) -> pa.Table:
+        """Every row as an Arrow table, whatever was fetched. UUID and JSON are text."""
+        import pyarrow as pa
+
+        if self._batches is None:
+            self._batches, self._schema = self._to_arrow()
+        return pa.Table.from_batches(self._batches, schema=self._schema)
+
+    def arrow_reader(self) -> pa.RecordBatchReader:
+        """The same, batch by batch."""
+        return self.arrow().to_reader()
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The Arrow PyCapsule interface: pyarrow, pandas, Polars and DuckDB read a result as it is."""
+        return self.arrow().__arrow_c_stream__(requested_schema)
+
+    def _to_arrow(self) -> tuple[list[pa.RecordBatch], pa.Schema]:
+        import pyarrow as pa
+
+        from kalamdb.types import query_field
+
+        if not self.columns:
+            raise InterfaceError("the statement returned no rows, so there is no Arrow table of them")
+        if self._parts is not None:
+            assert self._types is not None
+            given = zip(self.columns, self._types, strict=True)
+            schema = pa.schema([query_field(name, kind) for name, kind in given if kind is not None])
+            columns = [pa.record_batch(part).columns for part in self._parts]
+            return [pa.RecordBatch.from_arrays(arrays, schema=schema) for arrays in columns], schema
+        rows = self._stored or self._rows or []
+        types = self._types or [None] * len(self.columns)
+        fields, arrays = [], []
+        for position, (name, kind) in enumerate(zip(self.columns, types)):
+            values: list[Any] = [row[position] for row in rows]
+            if kind is None:
+                array = pa.array([_plain(value) for value in values])
+                if pa.types.is_null(array.type):
+                    array = array.cast(pa.string())
+                fields.append(pa.field(name, array.type))
+            else:
+                field = query_field(name, kind, True)
+                if kind.name in (TypeName.UUID, TypeName.JSON):
+                    values = [_plain(value) for value in values]
+                array = pa.array(values, field.type)
+                fields.append(field)
+            arrays.append(array)
+        schema = pa.schema(fields)
+        return [pa.RecordBatch.from_arrays(arrays, schema=schema)], schema
+
+    def df(self) -> pandas.DataFrame:
+        """A pandas data frame; needs pandas."""
+        return self.arrow().to_pandas()
+
+    def pl(self) -> polars.DataFrame:
+        """A Polars data frame; needs Polars."""
+        import polars
+
+        frame = polars.from_arrow(self.arrow())
+        assert isinstance(frame, polars.DataFrame)
+        return frame
+
+    def __repr__(self) -> str:
+        if not self.columns:
+            return f"<Result: {self.message}>"
+        return f"<Result: {self.rowcount} row(s) of {', '.join(self.columns)}>"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if isinstance(value, (dict, list)):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return value
+
+
+def tuples(batches: list[pa.RecordBatch], schema: pa.Schema | None) -> list[Row]:
+    """Record batches as tuples of Python values: UUID columns as UUID, JSON columns as what the JSON says."""
+    import pyarrow as pa
+
+    from kalamcore.errors import ValueMismatchError
+    from kalamcore.rows import tuples_from_arrow
+
+    rows: list[Row] = []
+    for batch in batches:
+        try:
+            rows.extend(tuples_from_arrow(batch))
+        except ValueMismatchError:
+            rows.extend(zip(*(column.to_pylist() for column in batch.columns)))
+    assert schema is None or isinstance(schema, pa.Schema)
+    converters = _converters(schema)
+    if converters:
+        rows = [_converted(row, converters) for row in rows]
+    return rows
+
+
+def _part_tuples(parts: list[Batch], types: Sequence[DataType | None]) -> list[Row]:
+    from kalamcore.rows import tuples_from_arrow
+
+    rows: list[Row] = []
+    for part in parts:
+        rows.extend(tuples_from_arrow(part))
+    return _decoded(rows, types, TypeName.JSON, TypeName.UUID)
+
+
+def _decoded(rows: list[Row], types: Sequence[DataType | None], *texts: TypeName) -> list[Row]:
+    """The rows with the columns of these types, which are text, as what the text says."""
+    converters: dict[int, Callable[[str], Any]] = {}
+    for position, kind in enumerate(types):
+        if kind is None or kind.name not in texts:
+            continue
+        if kind.name is TypeName.UUID:
+            converters[position] = uuid.UUID
+        else:
+            import orjson
+
+            converters[position] = orjson.loads
+    return [_converted(row, converters) for row in rows] if converters else rows
+
+
+def _converters(schema: pa.Schema | None) -> dict[int, Callable[[str], Any]]:
+    converters: dict[int, Callable[[str], Any]] = {}
+    for position, field in enumerate(schema or ()):
+        kind = (field.metadata or {}).get(b"kalam.type")
+        if kind == b"uuid":
+            converters[position] = uuid.UUID
+        elif kind == b"json":
+            import orjson
+
+            converters[position] = orjson.loads
+    return converters
+
+
+def _converted(row: Row, converters: dict[int, Callable[[str], Any]]) -> Row:
+    values = list(row)
+    for position, convert in converters.items():
+        if values[position] is not None:
+            values[position] = convert(values[position])
+    return tuple(values)

@@ -1,0 +1,517 @@
+"""A session: one user's conversation with the database, and the only road to rows."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from kalamcore import errors as core
+from kalamcore.statements import Scan
+from kalamdb.auth import Role
+from kalamdb.engine.core_errors import translated
+from kalamdb.errors import (
+    Error,
+    InvalidParameter,
+    InvalidSetting,
+    InvalidTransactionState,
+    SerializationFailure,
+)
+from kalamdb.execution import simple_select, write_plan
+from kalamdb.execution.context import Context
+from kalamdb.execution.execute import authorize_beforehand, changes_what_exists, execute
+from kalamdb.execution.transaction import OpenTransaction
+from kalamdb.functions.registry import FunctionContext
+from kalamdb.result import Result
+from kalamdb.sql.parser import (
+    ParsedStatement,
+    parse,
+    scan_statement,
+    simple_of_text,
+    split_statements,
+)
+from kalamdb.sql.parser import simple_select as find_simple_select
+from kalamdb.sql.query import SimpleSelect
+
+if TYPE_CHECKING:
+    from kalamdb.database import Database
+
+RETRIES_MAX = 10_000
+QUICK_RETRIES = 20
+_OWN = frozenset({"UseNamespace", "Begin", "Commit", "Rollback"})
+"""Statements about the session itself, by the names of their classes."""
+
+
+class Session:
+    """One user's view of a database. Safe for threads; `USE` and a transaction are of all that share it."""
+
+    def __init__(
+        self, database: Database, user: str, role: Role, namespace: str, durability: str | None = None
+    ) -> None:
+        self._database = database
+        self.user = user
+        self.role = role
+        self.namespace = namespace
+        self._transaction: OpenTransaction | None = None
+        # Held by each statement inside a transaction, and by what opens and ends one.
+        self._lock = threading.RLock()
+        self.durability = database.settings.durability if durability is None else durability
+
+    @property
+    def durability(self) -> str:
+        """When this session's commits are acknowledged: "full" or "normal", never more than the database's. Raises
+        InvalidSetting."""
+        return "full" if self._sync else "normal"
+
+    @durability.setter
+    def durability(self, durability: str) -> None:
+        self._sync = self._syncs(durability)
+
+    def _syncs(self, durability: str) -> bool:
+        if durability not in ("full", "normal"):
+            raise InvalidSetting(f'durability is "full" or "normal", not {durability!r}')
+        if durability == "full" and self._database.settings.durability != "full":
+            raise InvalidSetting(
+                'the database is open with durability "normal", which a session cannot raise; open it with "full"'
+            )
+        return durability == "full"
+
+    def execute(self, sql: str, parameters: Sequence[Any] | None = None) -> Result:
+        """Run SQL as this session's user.
+
+        `sql`: one statement, or several ended by `;` (the result is the last one's; parameters go with one alone).
+        `parameters`: values for `?` or `$1, $2, …`, bound by value and never spliced into the text.
+        Raises kalamdb.Error and its kin; a statement that fails leaves no trace.
+        """
+        started = time.perf_counter_ns()
+        database = self._database
+        if database._closed or database._forked:
+            database.check_open()
+        scan: Scan | None = None
+        plan: write_plan.WritePlan | None
+        if (plan := database.write_plans.by_text.get(sql)) is not None:
+            result = write_plan.run(plan, self, parameters, None, started, sql)
+            if result is not None:
+                return result
+        elif (simple := simple_of_text(sql)) is not None:
+            result = simple_select.answer(self, simple, parameters, (), started)
+            if result is not None:
+                return result
+        elif ";" in sql:
+            statements = split_statements(sql)
+            if len(statements) > 1:
+                return self._execute_batch(statements, parameters, started)
+            sql = statements[0] if statements else ""
+        elif sql[:6].lower() == "select":
+            scan = scan_statement(sql)
+            if (simple := find_simple_select(scan, sql)) is not None:
+                literals = scan.literals if simple.literals else ()
+                result = simple_select.answer(self, simple, parameters, literals, started)
+                if result is not None:
+                    return result
+        elif sql[:6].lower() in write_plan.WORDS:
+            scan = scan_statement(sql)
+            plan = database.write_plans.find(sql, scan)
+            if plan is not None:
+                result = write_plan.run(plan, self, parameters, scan, started, scan.shape)
+                if result is not None:
+                    return result
+        statement = Statement(self, sql, scan)
+        result = self._timed(statement, checked_parameters(statement, parameters), started)
+        if scan is not None and plan is None:
+            database.write_plans.of(self, sql, scan, statement.parsed.statement)
+        return result
+
+    def _execute_batch(self, texts: list[str], parameters: Sequence[Any] | None, started: int) -> Result:
+        if parameters:
+            raise InvalidParameter("parameters go with a single statement; run the statements one by one")
+        prepared: list[Statement | Error] = []
+        for text in texts:
+            try:
+                statement = Statement(self, text)
+                checked_parameters(statement, None)
+                authorize_beforehand(statement.parsed.statement, self.role)
+                prepared.append(statement)
+            except (InvalidParameter, Error) as error:
+                if error.code == "PERMISSION_DENIED":
+                    raise
+                prepared.append(error)
+        result: Result | None = None
+        mine: OpenTransaction | None = None
+        for number, one in enumerate(prepared, 1):
+            try:
+                if isinstance(one, Error):
+                    raise one
+                result = self._timed(one, (), started)
+                if type(one.parsed.statement).__name__ == "Begin":
+                    mine = self._transaction
+            except BaseException as error:
+                # A batch that fails does not leave the session in a transaction that it began itself.
+                if mine is not None:
+                    self._forget(mine)
+                if isinstance(error, Error):
+                    error.message = f"Statement {number} failed: {error.message}"
+                    error.args = (error.message,)
+                raise
+        assert result is not None
+        return result
+
+    def _timed(self, statement: Statement, parameters: Sequence[Any], started: int) -> Result:
+        if statement.simple is not None:
+            answer = simple_select.answer(self, statement.simple, parameters, statement._literals, started)
+            if answer is not None:
+                return answer
+        try:
+            parsed = statement.parsed
+            result = self._run(parsed, lambda context: execute(parsed.statement, context), parameters)
+        except Error as error:
+            error.position = statement.parsed.locate(error.position)
+            raise
+        result.took_ms = (time.perf_counter_ns() - started) / 1e6
+        return result
+
+    def _run(self, parsed: ParsedStatement, work: Any, parameters: Sequence[Any]) -> Result:
+        """Run `work` in a fresh context, anew as long as others change its rows or its table in between."""
+        statement = parsed.statement
+        if type(statement).__name__ in _OWN:
+            return self._run_own(statement)
+        if self._transaction is not None:
+            result = self._run_inside(parsed, work, parameters)
+            if result is not None:
+                return result
+        for attempt in range(RETRIES_MAX):
+            context = self.context(parameters, parsed.literals, parsed.rows)
+            try:
+                return work(context)  # type: ignore[no-any-return]
+            except core.WriteConflictError:
+                if attempt >= QUICK_RETRIES:
+                    time.sleep(0.0005)
+            except core.CoreError as error:
+                raise translated(error) from error
+        raise SerializationFailure("the statement's rows were changed by others all the time; run it again")
+
+    def _run_inside(self, parsed: ParsedStatement, work: Any, parameters: Sequence[Any]) -> Result | None:
+        """Run `work` in the open transaction; None where another thread has ended it meanwhile."""
+        with self._lock:
+            transaction = self._open_transaction()
+            if transaction is None:
+                return None
+            if changes_what_exists(parsed.statement):
+                verb = "DDL" if parsed.scan is None else parsed.scan.kind
+                raise InvalidTransactionState(
+                    f"{verb} changes what exists and cannot stand inside a transaction; COMMIT or ROLLBACK it first"
+                )
+            before = len(transaction.rows)
+            try:
+                for _ in range(RETRIES_MAX):
+                    context = self.context(parameters, parsed.literals, parsed.rows, transaction)
+                    try:
+                        return work(context)  # type: ignore[no-any-return]
+                    except core.WriteConflictError:
+                        # A row of a STREAM ended between the look and the write.
+                        transaction.rows.back_to(before)
+                raise SerializationFailure("the statement's rows go all the time; run it again")
+            except BaseException:
+                transaction.rows.back_to(before)
+                raise
+            finally:
+                transaction.used_at = time.monotonic()
+
+    def _answer_inside(
+        self, simple: SimpleSelect, parameters: Sequence[Any] | None, literals: Sequence[Any], started: int
+    ) -> Result | None:
+        """The core's answer to a simple SELECT as the open transaction sees it; None where it has none."""
+        with self._lock:
+            transaction = self._open_transaction()
+            if transaction is None or transaction.catalog is not self._database.catalog:
+                return None
+            try:
+                return simple_select.answer(self, simple, parameters, literals, started, transaction.rows)
+            finally:
+                transaction.used_at = time.monotonic()
+
+    # Transactions
+
+    def begin(self, *, durability: str | None = None) -> None:
+        """Open a transaction: from here on every statement sees the rows as they are now, and its own writes, which
+        nobody else sees before commit().
+
+        `durability`: of its commit, "full" or "normal"; None for the session's. Raises InvalidTransactionState inside
+        of one, InvalidSetting.
+        """
+        self._database.check_open()
+        sync = self._sync if durability is None else self._syncs(durability)
+        with self._lock:
+            if self._open_transaction() is not None:
+                raise InvalidTransactionState("a transaction is open already; COMMIT or ROLLBACK it first")
+            self._transaction = OpenTransaction.begin(self._database, sync)
+
+    def commit(self) -> None:
+        """Write all that the transaction changed as one commit, or nothing of it. The transaction is over either way.
+
+        Raises SerializationFailure where others changed what it wrote, InvalidTransactionState where none is open, and
+        DatabasePoisoned, CommitOutcomeUnknown, StorageUnavailable.
+        """
+        self._commit()
+
+    def _commit(self) -> int:
+        self._database.check_open()
+        with self._lock:
+            transaction = self._open_transaction()
+            if transaction is None:
+                raise _no_transaction()
+            transaction.ended_by_session = True
+            self._transaction = None
+            return transaction.commit(self._database)
+
+    def rollback(self) -> None:
+        """Forget all that the transaction changed. Raises InvalidTransactionState where none is open."""
+        self._database.check_open()
+        with self._lock:
+            if self._transaction is None:
+                raise _no_transaction()
+            self._transaction.ended_by_session = True
+            self._transaction = None
+
+    @contextlib.contextmanager
+    def transaction(self, *, durability: str | None = None) -> Iterator[Session]:
+        """A block of statements as one transaction: committed at its end, rolled back where an exception leaves it.
+
+        `durability` and errors as begin() and commit().
+        """
+        self.begin(durability=durability)
+        mine = self._transaction
+        assert mine is not None
+        try:
+            yield self
+        except BaseException:
+            self._forget(mine)
+            raise
+        if not mine.ended_by_session:
+            with self._lock:
+                if self._transaction is not mine:
+                    raise self._timed_out()
+                self._commit()
+
+    def _forget(self, transaction: OpenTransaction) -> None:
+        with self._lock:
+            if self._transaction is transaction:
+                self._transaction = None
+
+    def _open_transaction(self) -> OpenTransaction | None:
+        """The open transaction. Raises InvalidTransactionState where it was idle for too long, and ends it.
+        REQUIRES: the lock."""
+        transaction = self._transaction
+        if transaction is None:
+            return None
+        if transaction.idle_s() > self._database.settings.transaction_timeout_s:
+            self._transaction = None
+            raise self._timed_out()
+        return transaction
+
+    def _timed_out(self) -> InvalidTransactionState:
+        return InvalidTransactionState(
+            "the transaction was idle for longer than transaction_timeout_s "
+            f"({self._database.settings.transaction_timeout_s:g} s) and was rolled back; begin it again",
+            sqlstate="25P03",
+        )
+
+    def _run_own(self, statement: Any) -> Result:
+        from kalamdb.sql.ddl import UseNamespace
+        from kalamdb.sql.transaction import Begin, Commit
+
+        if isinstance(statement, UseNamespace):
+            return self._use(statement.name)
+        if isinstance(statement, Begin):
+            self.begin()
+            return Result.affected(0, "Transaction begun")
+        if isinstance(statement, Commit):
+            changed = self._commit()
+            return Result.affected(changed, f"Committed {changed} row(s)")
+        self.rollback()
+        return Result.affected(0, "Rolled back")
+
+    def _use(self, namespace: str) -> Result:
+        transaction = self._transaction
+        catalog = self._database.catalog if transaction is None else transaction.catalog
+        catalog.require_namespace(namespace)
+        self.namespace = namespace
+        return Result.affected(0, f"Using namespace {namespace}")
+
+    def context(
+        self,
+        parameters: Sequence[Any] = (),
+        literals: Sequence[Any] = (),
+        rows: Sequence[tuple[Any, ...]] | None = None,
+        transaction: OpenTransaction | None = None,
+    ) -> Context:
+        """What one statement needs, as things are now, or as the transaction sees them."""
+        database = self._database
+        now = database.now()
+        return Context(
+            services=database,
+            user=self.user,
+            role=self.role,
+            namespace=self.namespace,
+            catalog=database.catalog if transaction is None else transaction.catalog,
+            snapshot=database.engine.snapshot() if transaction is None else transaction.rows.snapshot,
+            now=now,
+            function_context=FunctionContext(now, self.user, self.role, database.ids),
+            parameters=parameters,
+            literals=literals,
+            rows=rows,
+            sync=self._sync,
+            transaction=None if transaction is None else transaction.rows,
+        )
+
+    def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> Result:
+        """Run one statement for every row of parameters. An INSERT … VALUES is one commit: all rows or none."""
+        return self.prepare(sql).executemany(rows)
+
+    def prepare(self, sql: str) -> Statement:
+        """A statement that is parsed once."""
+        self._database.check_open()
+        statements = split_statements(sql) if ";" in sql else [sql]
+        if len(statements) != 1:
+            raise InvalidParameter("prepare takes one statement; prepare them one by one")
+        statement = Statement(self, statements[0])
+        authorize_beforehand(statement.parsed.statement, self.role)
+        if statement.simple is None and statement.scan.kind.lower() in write_plan.WORDS:
+            statement._plan = self._database.write_plans.of(
+                self, statement.sql, statement.scan, statement.parsed.statement
+            )
+        return statement
+
+    def insert(self, table: str, data: Any) -> Result:
+        """Insert rows into `table` (`name` or `namespace.name`), all of them or none.
+
+        `data`: anything with `__arrow_c_stream__` or `__arrow_c_array__` (pyarrow, pandas, Polars), matched by column
+        name, or a list of dicts. Columns that are not in it take their defaults.
+        """
+        from kalamdb.execution.bulk import insert_data
+        from kalamdb.sql.names import TableName
+
+        started = time.perf_counter_ns()
+        self._database.check_open()
+        namespace, _, name = table.rpartition(".")
+        target = TableName(name, namespace or None)
+        parsed = ParsedStatement(None, (), None)  # type: ignore[arg-type]
+        result = self._run(parsed, lambda context: insert_data(target, data, context), ())
+        result.took_ms = (time.perf_counter_ns() - started) / 1e6
+        return result
+
+    def __repr__(self) -> str:
+        return f"<Session of {self.user}, role {self.role}>"
+
+
+def _no_transaction() -> InvalidTransactionState:
+    return InvalidTransactionState("no transaction is open; BEGIN one first", sqlstate="25P01")
+
+
+class Statement:
+    """One statement of one session: scanned and parsed once, run any number of times."""
+
+    __slots__ = ("_literals", "_plan", "_read", "_session", "parsed", "scan", "simple", "sql")
+
+    def __init__(self, session: Session, sql: str, scan: Scan | None = None) -> None:
+        self._session = session
+        self.sql = sql
+        self.scan: Scan = scan_statement(sql) if scan is None else scan
+        self._plan: write_plan.WritePlan | None = None
+        self.parsed: ParsedStatement = parse(self.scan, sql)
+        self.simple: SimpleSelect | None = None
+        self._read: simple_select.Plan | None = None
+        self._literals: Sequence[object] = ()
+        if self.scan.kind == "SELECT":
+            self.simple = find_simple_select(self.scan, sql)
+            if self.simple is not None and self.simple.literals:
+                self._literals = self.scan.literals
+
+    def execute(self, parameters: Sequence[Any] | None = None) -> Result:
+        """Run it with these parameters. Raises as Session.execute."""
+        session = self._session
+        database = session._database
+        read = self._read
+        if (
+            read is not None
+            and read.core is not None
+            and read.catalog is database._catalog
+            and read.namespace is session.namespace
+            and session.role in read.roles
+            and session._transaction is None
+            and not database._forked
+        ):
+            try:
+                found: Result | None = read.core.answer(
+                    read.store, session.user, parameters, self._literals, 0
+                )
+            except (core.CoreError, TimeoutError) as error:
+                raise simple_select.explained(database, error) from error
+            if found is not None:
+                return found
+        started = time.perf_counter_ns()
+        if database._closed or database._forked:
+            database.check_open()
+        if self.simple is not None:
+            answer = simple_select.answer(session, self.simple, parameters, self._literals, started)
+            if answer is not None:
+                self._read = simple_select.lasting(session, self.simple)
+                return answer
+        elif self._plan is not None:
+            written = write_plan.run(self._plan, session, parameters, self.scan, started, self.sql)
+            if written is not None:
+                return written
+        return session._timed(self, checked_parameters(self, parameters), started)
+
+    def executemany(self, rows: Sequence[Sequence[Any]]) -> Result:
+        """Run it for every row of parameters. An INSERT … VALUES is one commit: all rows or none; any other statement
+        runs once a row, in order, each on its own."""
+        from kalamdb.sql.dml import Insert, ValuesRows
+
+        started = time.perf_counter_ns()
+        session = self._session
+        session._database.check_open()
+        if not isinstance(rows, (list, tuple)):
+            rows = list(rows)
+        if self._plan is not None and rows and self._plan.inserts is not None:
+            written = write_plan.insert_many(self._plan, session, rows, started, self.sql)
+            if written is not None:
+                return written
+        parameter_rows = [checked_parameters(self, row) for row in rows]
+        statement = self.parsed.statement
+        if not parameter_rows:
+            result = Result.affected(0, "No rows")
+        elif (
+            isinstance(statement, Insert)
+            and isinstance(statement.source, ValuesRows)
+            and statement.on_conflict is None
+            and statement.returning is None
+        ):
+            from kalamdb.execution.bulk import insert_many
+
+            result = session._run(
+                self.parsed, lambda context: insert_many(statement, parameter_rows, context), ()
+            )
+        else:
+            count = 0
+            for parameters in parameter_rows:
+                result = session._timed(self, parameters, started)
+                count += result.rowcount
+            result.rowcount = count
+        result.took_ms = (time.perf_counter_ns() - started) / 1e6
+        return result
+
+
+def checked_parameters(statement: Statement, parameters: Sequence[Any] | None) -> Sequence[Any]:
+    """As many values as the statement takes. Raises InvalidParameter."""
+    if parameters is None:
+        parameters = ()
+    elif isinstance(parameters, (str, bytes)) or not isinstance(parameters, Sequence):
+        raise InvalidParameter(f"parameters are a list or tuple of values, not {type(parameters).__name__}")
+    wanted = statement.scan.parameters
+    if len(parameters) != wanted:
+        were = "was" if len(parameters) == 1 else "were"
+        raise InvalidParameter(f"the statement takes {wanted} parameter(s), {len(parameters)} {were} given")
+    return parameters

@@ -1,0 +1,59 @@
+"""Directories written by every format version so far open, with everything in them."""
+
+import datetime
+import decimal
+import shutil
+import uuid
+from pathlib import Path
+
+import pytest
+
+import kalamdb
+
+GOLDEN = sorted(path for path in (Path(__file__).parent / "formats").glob("v*") if path.is_dir())
+
+
+def test_the_present_format_has_a_golden_directory():
+    from kalamdb.engine.directory import FORMAT_VERSION
+
+    assert f"v{FORMAT_VERSION}" in [path.name for path in GOLDEN]
+
+
+@pytest.mark.parametrize("golden", GOLDEN, ids=lambda path: path.name)
+def test_a_directory_of_an_older_format_opens_with_everything_in_it(golden, tmp_path):
+    shutil.copytree(golden, tmp_path / "data")
+    with kalamdb.open(tmp_path / "data") as db:
+        rows = db.execute("SELECT * FROM app.notes ORDER BY id").fetchall()
+        assert rows == [(1, "first", 1, "calm"), (2, "second", 20, "calm"), (4, "fourth", 2**63 - 1, "glad")]
+        assert db.session("alice").execute("SELECT * FROM app.notes").fetchall() == [
+            (1, "alice's", 1, "well")
+        ]
+        every, nulls = db.execute("SELECT * FROM app.every_type ORDER BY id").fetchall()
+        assert every == (
+            "all",
+            True,
+            -32768,
+            2147483647,
+            -(2**63),
+            1.5,
+            2.25,
+            decimal.Decimal("12.3400"),
+            b"\x00\xff",
+            datetime.datetime(2025, 1, 2, 3, 4, 5, 678901, tzinfo=datetime.UTC),
+            datetime.date(2025, 1, 2),
+            datetime.time(23, 59, 59, 999999),
+            uuid.UUID("12345678-1234-5678-1234-567812345678"),
+            {"a": [1]},
+        )
+        assert nulls == ("nulls", *[None] * 13)
+        assert db.execute("SELECT id FROM app.notes WHERE _deleted").fetchall() == [(3,)]
+        assert db.execute("SELECT * FROM app.moods ORDER BY mood").fetchall() == [("calm", 2), ("glad", 1)]
+        assert len(db.execute("DESCRIBE TABLE app.notes HISTORY").fetchall()) == 3
+        assert db.execute("SELECT options FROM system.namespaces WHERE name = 'app'").fetchone() == (
+            {"tier": "gold"},
+        )
+        db.execute(
+            "INSERT INTO app.notes VALUES (5, 'fifth', 5, 'new'); INSERT INTO app.events (id) VALUES (1)"
+        )
+    with kalamdb.open(tmp_path / "data") as db:
+        assert db.execute("SELECT count(*) FROM app.notes").fetchall() == [(4,)]
