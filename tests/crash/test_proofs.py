@@ -1,0 +1,97 @@
+"""A sample of every proof, by a seed that changes; `make proof` runs them in full."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.crash import allocations, damage, failures, kills, limits, power_cuts, power_loss
+from tests.crash.history import History
+
+
+def test_every_disk_that_a_power_cut_leaves_holds_what_was_acknowledged(seed: int) -> None:
+    figures = power_loss.sample(seed, moments=60)
+    assert figures.states >= 400
+    assert not figures.wrong, figures.findings
+
+
+def test_the_checker_sees_a_loss() -> None:
+    """Statements with durability normal, taken for synced ones: a power cut loses some of them by right."""
+    history = History(1, 90)
+    figures = power_loss.Figures()
+    for number, life in enumerate(history.lives):
+        for step in life.steps:
+            step.synced = True
+        power_loss.check_life(life, f"life {number}", figures)
+    assert figures.lost
+    assert not figures.half
+
+
+def test_a_torn_end_is_cut_kept_and_told(seed: int) -> None:
+    figures = damage.prove_torn_tails(seed, step=31)
+    assert figures.tried > 150
+    assert not figures.wrong, figures.findings
+
+
+def test_a_flipped_bit_is_refused_or_changes_nothing_and_can_be_repaired(seed: int) -> None:
+    figures = damage.prove_flipped_bits(seed, sampled=1500)
+    assert figures.outcomes["refused"] > 1000
+    assert not figures.wrong, figures.findings
+
+
+def test_records_and_files_out_of_place_are_refused_and_can_be_repaired(seed: int) -> None:
+    figures = damage.prove_moved(seed)
+    assert figures.outcomes["refused"] > 100
+    assert not figures.wrong, figures.findings
+
+
+def test_a_file_of_another_log_of_the_same_shape_is_refused() -> None:
+    assert not damage.prove_foreign_files(1).wrong
+
+
+def test_a_failing_operation_loses_nothing_that_was_acknowledged(seed: int) -> None:
+    figures = failures.prove(60, every=11, start=seed % 11)
+    assert figures.outcomes["poisoned"]
+    assert figures.outcomes["refused, and went on"]
+    assert not figures.wrong, figures.findings
+
+
+def test_an_opening_that_fails_changes_nothing(seed: int) -> None:
+    figures = failures.prove_opening(seed)
+    assert figures.outcomes["refused"]
+    assert not figures.wrong, figures.findings
+
+
+@pytest.mark.parametrize("durability", ["full", "normal"])
+def test_a_killed_process_loses_nothing_that_was_acknowledged(seed: int, durability: str) -> None:
+    figures = kills.prove(seed, 3, durability)
+    assert figures.kills == 3
+    assert not figures.wrong, figures.findings
+
+
+def test_a_process_that_is_asked_to_end_loses_nothing_and_does_not_hang(seed: int) -> None:
+    figures = kills.prove(seed, 2, "full", signal.SIGTERM)
+    assert not figures.wrong, figures.findings
+
+
+@pytest.mark.parametrize("kind", list(power_cuts.FILE_SYSTEMS))
+def test_a_power_cut_of_a_real_file_system_loses_nothing_that_was_synced(seed: int, kind: str) -> None:
+    if reason := power_cuts.missing(kind):
+        pytest.skip(reason)
+    figures = power_cuts.prove(seed, kind, 2)
+    assert not figures.wrong, figures.findings
+
+
+def test_a_full_disk_refuses_inserts_takes_deletes_and_goes_on_with_room(seed: int) -> None:
+    if reason := limits.missing_mounts():
+        pytest.skip(reason)
+    figures = limits.prove_full_disks(seed, 2)
+    assert not figures.wrong, figures.findings
+
+
+def test_an_allocation_that_fails_is_an_error_and_loses_nothing(seed: int) -> None:
+    if reason := allocations.missing():
+        pytest.skip(reason)
+    figures = allocations.prove(seed, every=9)
+    assert not figures.wrong, figures.findings
