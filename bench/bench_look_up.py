@@ -1,0 +1,60 @@
+"""How many rows a second does a look-up by key find, through SQL with a parameter, in a large SHARED table in memory?
+
+SQLite has the whole table in its cache; LMDB answers bytes, which struct unpacks here. (P5, hot)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bench.compare.engines import kalamdb_engine, lmdb_engine, sqlite_engine
+from bench.messages import unpacked
+from bench.race import FULL, Operation, Paddock, Question, take_turn, turns
+
+ROWS = 1_000_000 if FULL else 100_000
+ROUNDS = 20_000 if FULL else 2_000
+SELECT = "SELECT * FROM messages WHERE id = ?"
+
+
+@contextlib.contextmanager
+def kalamdb_look_up(directory: Path) -> Iterator[Operation]:
+    with kalamdb_engine(directory, "normal", ROWS) as session:
+        statement, draw = session.prepare(SELECT), random.Random(5).randrange
+        yield lambda: statement.execute([draw(ROWS)]).fetchone()
+
+
+@contextlib.contextmanager
+def sqlite_look_up(directory: Path) -> Iterator[Operation]:
+    with sqlite_engine(directory, "NORMAL", ROWS) as connection:
+        connection.execute("SELECT sum(length(content)) FROM messages").fetchone()  # into the cache
+        draw = random.Random(5).randrange
+        yield lambda: connection.execute(SELECT, (draw(ROWS),)).fetchone()
+
+
+@contextlib.contextmanager
+def lmdb_look_up(directory: Path) -> Iterator[Operation]:
+    with lmdb_engine(directory, ROWS) as environment:
+        draw = random.Random(5).randrange
+
+        def get() -> object:
+            with environment.begin() as transaction:
+                return unpacked(transaction.get(struct.pack(">Q", draw(ROWS))))
+
+        yield get
+
+
+@turns(
+    Question(
+        f"P5 look-up by key, hot, {ROWS:,} rows",
+        {"kalamdb": kalamdb_look_up, "sqlite": sqlite_look_up, "lmdb": lmdb_look_up},
+        "≥ 3 × sqlite",
+        ROUNDS,
+    )
+)
+def test_look_up(benchmark: Any, paddock: Paddock, question: Question, turn: int, engine: str) -> None:
+    take_turn(benchmark, paddock, question, turn, engine)

@@ -1,0 +1,1 @@
+"""The peers, each opened as its own users would open it."""
