@@ -104,7 +104,9 @@ void write_uuid(const char* bytes, char* to) {
     }
 }
 
-std::string format_of(const Column& column) {
+}  // namespace
+
+std::string arrow_format(const Column& column) {
     switch (column.type) {
         case Type::kBoolean:
             return "b";
@@ -136,11 +138,10 @@ std::string format_of(const Column& column) {
     return "n";
 }
 
-}  // namespace
-
 struct ArrowBatch::Data {
-    std::int64_t rows = 0;
-    std::vector<ColumnData> columns;
+    std::int64_t rows;
+    std::vector<ArrowBatchColumn> columns;
+    std::shared_ptr<const void> hold;
 };
 
 struct ArrowBuilder::Output {
@@ -272,7 +273,7 @@ ArrowBuilder::ArrowBuilder(const RowReader& reader, std::vector<int> columns) : 
         if (column >= 0 && static_cast<std::size_t>(column) < layout.size()) {
             const Column& described = layout.columns()[static_cast<std::size_t>(column)];
             output.type = described.type;
-            output.data.format = format_of(described);
+            output.data.format = arrow_format(described);
             output.data.text = is_variable(described.type) || described.type == Type::kUuid;
         } else if (column == kSequenceColumn) {
             output.data.format = "l";
@@ -355,18 +356,27 @@ std::size_t ArrowBuilder::append(const RowRef* rows, std::size_t count) {
 }
 
 ArrowBatch ArrowBuilder::finish() {
-    auto data = std::make_shared<ArrowBatch::Data>();
-    data->rows = rows_;
+    auto held = std::make_shared<std::vector<ColumnData>>();
+    held->reserve(outputs_.size());
+    std::vector<ArrowBatchColumn> columns;
     for (Output& output : outputs_) {
-        data->columns.push_back(std::move(output.data));
+        held->push_back(std::move(output.data));
+        const ColumnData& done = held->back();
         output.data = ColumnData();
-        output.data.format = data->columns.back().format;
-        output.data.text = data->columns.back().text;
+        output.data.format = done.format;
+        output.data.text = done.text;
         output.reset();
+        columns.push_back({done.format,
+                           done.text,
+                           done.null_count,
+                           0,
+                           {done.null_count == 0 ? nullptr : done.validity.data(), pointer(done.values),
+                            pointer(done.bytes)}});
     }
+    ArrowBatch batch(rows_, std::move(columns), std::move(held));
     rows_ = 0;
     text_bytes_ = 0;
-    return ArrowBatch(std::move(data));
+    return batch;
 }
 
 namespace {
@@ -376,11 +386,6 @@ struct SchemaHold {
     std::string format;
     std::string name;
     std::vector<ArrowSchema*> children;
-};
-struct ArrayHold {
-    std::shared_ptr<const ArrowBatch::Data> data;
-    const void* buffers[3] = {nullptr, nullptr, nullptr};
-    std::vector<ArrowArray*> children;
 };
 
 template <class Struct, class Hold>
@@ -408,21 +413,35 @@ void fill_schema(ArrowSchema* schema, std::string format, std::string name, std:
                hold};
 }
 
-void fill_array(ArrowArray* array, std::int64_t rows, std::int64_t null_count, std::int64_t buffers,
-                ArrayHold* hold) {
-    *array = {rows,
-              null_count,
-              0,
-              buffers,
-              static_cast<std::int64_t>(hold->children.size()),
-              hold->buffers,
-              hold->children.data(),
-              nullptr,
-              release<ArrowArray, ArrayHold>,
-              hold};
-}
-
 }  // namespace
+
+struct ArrowBatch::ArrayHold {
+    std::shared_ptr<const Data> data;
+    const void* buffers[3] = {nullptr, nullptr, nullptr};
+    std::vector<ArrowArray*> children;
+
+    static void fill(ArrowArray* array, std::int64_t null_count, std::int64_t offset, std::int64_t buffers,
+                     ArrayHold* hold) {
+        *array = {hold->data->rows,
+                  null_count,
+                  offset,
+                  buffers,
+                  static_cast<std::int64_t>(hold->children.size()),
+                  hold->buffers,
+                  hold->children.data(),
+                  nullptr,
+                  release<ArrowArray, ArrayHold>,
+                  hold};
+    }
+};
+
+ArrowBatch::ArrowBatch(std::int64_t rows, std::vector<ArrowBatchColumn> columns,
+                       std::shared_ptr<const void> hold)
+    : data_(std::make_shared<Data>(Data{rows, std::move(columns), std::move(hold)})) {}
+
+const std::vector<ArrowBatchColumn>& ArrowBatch::columns() const {
+    return data_->columns;
+}
 
 std::int64_t ArrowBatch::rows() const {
     return data_ == nullptr ? 0 : data_->rows;
@@ -443,15 +462,12 @@ void ArrowBatch::export_schema(ArrowSchema* schema) const {
 void ArrowBatch::export_array(ArrowArray* array) const {
     if (data_ == nullptr) throw ValueMismatch("a batch without columns; batches come from scans", -1, -1);
     auto* parent = new ArrayHold{data_, {}, {}};
-    for (const ColumnData& column : data_->columns) {
-        auto* hold = new ArrayHold{data_, {}, {}};
-        hold->buffers[0] = column.null_count == 0 ? nullptr : column.validity.data();
-        hold->buffers[1] = pointer(column.values);
-        hold->buffers[2] = pointer(column.bytes);
+    for (const ArrowBatchColumn& column : data_->columns) {
+        auto* hold = new ArrayHold{data_, {column.buffers[0], column.buffers[1], column.buffers[2]}, {}};
         parent->children.push_back(new ArrowArray);
-        fill_array(parent->children.back(), data_->rows, column.null_count, column.text ? 3 : 2, hold);
+        ArrayHold::fill(parent->children.back(), column.null_count, column.offset, column.text ? 3 : 2, hold);
     }
-    fill_array(array, data_->rows, 0, 1, parent);
+    ArrayHold::fill(array, 0, 0, 1, parent);
 }
 
 }  // namespace kalam

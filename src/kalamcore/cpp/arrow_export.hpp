@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "arrow_c.hpp"
@@ -19,22 +20,37 @@ struct RowRef {
     bool deleted;
 };
 
+// The format string by which the C data interface names a column's type; UUID is text of 36 characters here.
+std::string arrow_format(const Column& column);
+
+// One column of a batch: where its buffers are.
+struct ArrowBatchColumn {
+    std::string format;
+    bool text = false;  // three buffers instead of two
+    std::int64_t null_count = 0;
+    std::int64_t offset = 0;
+    const void* buffers[3] = {nullptr, nullptr, nullptr};  // validity (null: nothing is null), values, bytes
+};
+
 // A finished batch: a struct of columns f0, f1, …
 //
 // Thread safety: immutable; copies share their buffers, and every export keeps them alive by itself.
 class ArrowBatch {
   public:
-    struct Data;
-
     ArrowBatch() = default;
-    explicit ArrowBatch(std::shared_ptr<const Data> data) : data_(std::move(data)) {}
+    // `hold` keeps what the columns point to.
+    ArrowBatch(std::int64_t rows, std::vector<ArrowBatchColumn> columns, std::shared_ptr<const void> hold);
     std::int64_t rows() const;
+    // REQUIRES: it is no default-made batch.
+    const std::vector<ArrowBatchColumn>& columns() const;
     // Both throw ValueMismatch for a batch that ArrowBuilder::finish did not give. The caller owns what is
     // written to `schema` and `array`.
     void export_schema(ArrowSchema* schema) const;
     void export_array(ArrowArray* array) const;
 
   private:
+    struct Data;
+    struct ArrayHold;
     std::shared_ptr<const Data> data_;
 };
 
