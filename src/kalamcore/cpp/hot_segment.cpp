@@ -1,0 +1,517 @@
+#include "hot_segment.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "crc32c.hpp"
+#include "errors.hpp"
+#include "varint.hpp"
+
+namespace kalam {
+
+namespace {
+
+constexpr std::string_view kIndexMagic = "KALAMHOT";
+constexpr std::uint32_t kFormatVersion = 1;
+constexpr std::size_t kAlignment = 64;
+constexpr std::size_t kTrailerBytes = 32;  // before Arrow's footer
+constexpr std::size_t kWriteBytes = 1u << 20;
+constexpr std::size_t kTailBytes = 64u << 10;
+
+std::size_t padded(std::size_t bytes) {
+    return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+std::vector<int> all_columns(const RowLayout& layout) {
+    std::vector<int> columns;
+    for (std::size_t at = 0; at < layout.size(); at++) columns.push_back(static_cast<int>(at));
+    columns.push_back(kSequenceColumn);
+    columns.push_back(kDeletedColumn);
+    return columns;
+}
+
+std::size_t width_of(const std::string& format) {
+    switch (format[0]) {
+        case 's':
+            return 2;
+        case 'i':
+        case 'f':
+            return 4;
+        case 'd':
+            return 16;
+        case 't':
+            return format == "tdD" ? 4 : 8;
+        default:
+            return 8;
+    }
+}
+
+// The bytes of a batch's buffers, none of which has an offset.
+void lengths_of(const ArrowBatchColumn& column, std::int64_t rows, std::size_t lengths[3]) {
+    auto count = static_cast<std::size_t>(rows);
+    lengths[0] = column.buffers[0] ? (count + 7) / 8 : 0;
+    lengths[2] = 0;
+    if (column.text) {
+        lengths[1] = 4 * (count + 1);
+        lengths[2] = static_cast<std::size_t>(
+            load<std::int32_t>(static_cast<const char*>(column.buffers[1]) + 4 * count));
+    } else if (column.format == "b") {
+        lengths[1] = (count + 7) / 8;
+    } else {
+        lengths[1] = count * width_of(column.format);
+    }
+}
+
+struct Aligned {
+    explicit Aligned(std::size_t size)
+        : bytes(static_cast<char*>(std::aligned_alloc(kAlignment, padded(std::max<std::size_t>(size, 1))))) {
+        if (!bytes) throw std::bad_alloc();
+    }
+    ~Aligned() { std::free(bytes); }
+    Aligned(const Aligned&) = delete;
+    Aligned& operator=(const Aligned&) = delete;
+    char* bytes;
+};
+
+}  // namespace
+
+std::string hot_segment_name(std::uint64_t number) {
+    std::string digits = std::to_string(number);
+    if (digits.size() < 8) digits.insert(0, 8 - digits.size(), '0');
+    return digits + ".arrow";
+}
+
+std::shared_ptr<const ColumnBlock> BlockCache::find(std::uint64_t segment, std::uint32_t block) {
+    std::lock_guard guard(mutex_);
+    auto place = places_.find(key_of(segment, block));
+    if (place == places_.end()) return nullptr;
+    entries_.splice(entries_.begin(), entries_, place->second);
+    return place->second->block;
+}
+
+void BlockCache::add(std::uint64_t segment, std::uint32_t block, std::shared_ptr<const ColumnBlock> made) {
+    if (made->bytes() > bytes_max_) return;
+    std::lock_guard guard(mutex_);
+    std::uint64_t key = key_of(segment, block);
+    if (places_.contains(key)) return;
+    bytes_ += made->bytes();
+    entries_.push_front({key, std::move(made)});
+    places_[key] = entries_.begin();
+    while (bytes_ > bytes_max_) {
+        bytes_ -= entries_.back().block->bytes();
+        places_.erase(entries_.back().key);
+        entries_.pop_back();
+    }
+}
+
+void BlockCache::drop(std::uint64_t segment) {
+    std::lock_guard guard(mutex_);
+    for (auto at = entries_.begin(); at != entries_.end();) {
+        if (at->key >> 24 != segment) {
+            ++at;
+            continue;
+        }
+        bytes_ -= at->block->bytes();
+        places_.erase(at->key);
+        at = entries_.erase(at);
+    }
+}
+
+std::size_t BlockCache::bytes() const {
+    std::lock_guard guard(mutex_);
+    return bytes_;
+}
+
+std::shared_ptr<const HotSegment> HotSegment::open(FileSystem& files, const std::string& directory,
+                                                   const HotSegmentEntry& entry, BlockCache& cache) {
+    std::shared_ptr<HotSegment> segment(new HotSegment(cache));
+    segment->entry_ = entry;
+    std::string path = directory + "/" + hot_segment_name(entry.number);
+    if (!files.exists(path)) {
+        throw Corruption(path, 0,
+                         "the checkpoint names this hot segment, and it is not there; restore a backup");
+    }
+    segment->file_ = files.open(path, OpenMode::read);
+    if (segment->file_->size() != entry.file_bytes) {
+        throw Corruption(path, 0,
+                         "it has " + std::to_string(segment->file_->size()) + " bytes, and had " +
+                             std::to_string(entry.file_bytes) + " when it was written; restore a backup");
+    }
+    auto read = [&](std::uint64_t offset, std::size_t size) {
+        std::string bytes(size, '\0');
+        bytes.resize(segment->file_->read_at(offset, bytes.data(), size));
+        if (bytes.size() != size) throw Corruption(path, offset, "it ends within what should be there");
+        return bytes;
+    };
+    if (entry.file_bytes < kTrailerBytes + 16) throw Corruption(path, 0, "it is too short for a segment");
+    std::size_t tail_bytes = static_cast<std::size_t>(std::min<std::uint64_t>(entry.file_bytes, kTailBytes));
+    std::string tail = read(entry.file_bytes - tail_bytes, tail_bytes);
+    if (!tail.ends_with(kArrowMagic))
+        throw Corruption(path, entry.file_bytes - 6, "it does not end as a segment does");
+    auto footer_bytes = kalam::load<std::uint32_t>(tail.data() + tail.size() - 10);
+    std::uint64_t behind = std::uint64_t{footer_bytes} + 10;
+    if (behind + kTrailerBytes > entry.file_bytes)
+        throw Corruption(path, entry.file_bytes - 10, "its footer cannot be");
+    std::uint64_t trailer_at = entry.file_bytes - behind - kTrailerBytes;
+    std::string trailer = read(trailer_at, kTrailerBytes);
+    if (std::string_view(trailer).substr(0, 8) != kIndexMagic) {
+        throw Corruption(path, trailer_at, "its index is not where it should be");
+    }
+    std::string_view at = std::string_view(trailer).substr(8);
+    std::uint32_t version = take_u32(at);
+    if (version > kFormatVersion) {
+        throw UnknownFormat(path + " has format " + std::to_string(version) +
+                            ", this version of kalamdb reads up to " + std::to_string(kFormatVersion) +
+                            "; open it with a newer kalamdb");
+    }
+    std::uint32_t crc = take_u32(at);
+    std::uint64_t index_offset = take_u64(at);
+    std::uint64_t index_bytes = take_u64(at);
+    if (crc != entry.index_crc || index_offset > trailer_at || index_bytes != trailer_at - index_offset) {
+        throw Corruption(path, trailer_at, "its index is not the one that the checkpoint names");
+    }
+    segment->index_ = read(index_offset, static_cast<std::size_t>(index_bytes));
+    if (crc32c(segment->index_) != crc)
+        throw Corruption(path, index_offset, "the checksum of its index is wrong");
+    try {
+        segment->read_index(segment->index_, path);
+    } catch (const Corruption&) {
+        throw;
+    } catch (const Error& error) {
+        throw Corruption(path, index_offset, std::string("its index makes no sense: ") + error.what());
+    }
+    return segment;
+}
+
+HotSegment::~HotSegment() = default;
+
+void HotSegment::read_index(std::string_view at, const std::string&) {
+    if (take_varint(at) != entry_.table_id) throw Error("it is of another table");
+    auto version = static_cast<std::uint32_t>(take_varint(at));
+    std::vector<Column> columns(static_cast<std::size_t>(take_varint(at)));
+    for (Column& column : columns) {
+        column.id = static_cast<std::uint32_t>(take_varint(at));
+        column.type = type_of_code(static_cast<int>(take_varint(at)));
+        column.parameter_1 = static_cast<std::int32_t>(take_u32(at));
+        column.parameter_2 = static_cast<std::int32_t>(take_u32(at));
+        column.nullable = take_varint(at) != 0;
+    }
+    auto key = static_cast<std::size_t>(take_varint(at));
+    std::size_t width = (columns.size() + 2) * 3;
+    layout_ = std::make_shared<const RowLayout>(version, std::move(columns), key);
+    rows_ = static_cast<std::int64_t>(take_varint(at));
+    sequence_min_ = take_u64(at);
+    sequence_max_ = take_u64(at);
+    std::uint64_t count = take_varint(at);
+    std::int64_t row = 0;
+    for (; count > 0; count--) {
+        Block block{};
+        block.offset = take_varint(at);
+        block.crc = take_u32(at);
+        block.rows = static_cast<std::int64_t>(take_varint(at));
+        block.first_row = row;
+        row += block.rows;
+        block.first_key = take_bytes(at);
+        std::size_t bytes = 0;
+        for (std::size_t i = 0; i < width; i++) {
+            block.buffers.push_back(static_cast<std::uint32_t>(take_varint(at)));
+            bytes += padded(block.buffers.back());
+            if (i % 3 == 2) block.null_counts.push_back(static_cast<std::int64_t>(take_varint(at)));
+        }
+        block.bytes = static_cast<std::uint32_t>(bytes);
+        blocks_.push_back(std::move(block));
+    }
+    if (row != rows_) throw Error("its blocks have another number of rows");
+    count = take_varint(at);
+    std::int64_t begin = 0;
+    partitions_.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(count, at.size())));
+    for (; count > 0; count--) {
+        PartitionRange range{};
+        range.name = take_bytes(at);
+        range.begin = begin;
+        begin += static_cast<std::int64_t>(take_varint(at));
+        range.end = begin;
+        range.low = take_bytes(at);
+        range.high = take_bytes(at);
+        range.sequence_max = take_u64(at);
+        range.tombstones = static_cast<std::int64_t>(take_varint(at));
+        partitions_.push_back(range);
+    }
+    if (begin != rows_) throw Error("its partitions have another number of rows");
+    std::string_view filter = take_bytes(at);
+    if (filter.size() % kFilterBlockBytes) throw Error("its key filter is no filter");
+    filter_ = KeyFilter(filter);
+    if (!at.empty()) throw Error("bytes follow its end");
+
+    std::size_t slots = 8;
+    while (slots < partitions_.size() * 2) slots *= 2;
+    places_.assign(slots, 0);
+    for (std::size_t number = 0; number < partitions_.size(); number++) {
+        std::size_t slot = stable_hash(partitions_[number].name) & (slots - 1);
+        while (places_[slot]) slot = (slot + 1) & (slots - 1);
+        places_[slot] = static_cast<std::uint32_t>(number + 1);
+    }
+}
+
+const PartitionRange* HotSegment::find(std::string_view partition) const {
+    std::size_t mask = places_.size() - 1;
+    for (std::size_t slot = stable_hash(partition) & mask; places_[slot]; slot = (slot + 1) & mask) {
+        const PartitionRange& range = partitions_[places_[slot] - 1];
+        if (range.name == partition) return &range;
+    }
+    return nullptr;
+}
+
+bool HotSegment::may_have(const PartitionRange& partition, std::string_view key) const {
+    if (key < partition.low || key > partition.high) return false;
+    return filter_.may_have(filter_hash(stable_hash(partition.name), key));
+}
+
+std::uint32_t HotSegment::block_of(std::int64_t row) const {
+    auto above =
+        std::upper_bound(blocks_.begin(), blocks_.end(), row,
+                         [](std::int64_t wanted, const Block& block) { return wanted < block.first_row; });
+    return static_cast<std::uint32_t>(above - blocks_.begin() - 1);
+}
+
+std::int64_t HotSegment::lower_bound(const PartitionRange& partition, std::string_view key) const {
+    if (partition.begin == partition.end || key <= partition.low) return partition.begin;
+    if (key > partition.high) return partition.end;
+    // Blocks after the partition's first begin with a key of it: the last that does not begin above `key`.
+    std::uint32_t low = block_of(partition.begin);
+    std::uint32_t high = block_of(partition.end - 1);
+    while (low < high) {
+        std::uint32_t middle = low + (high - low + 1) / 2;
+        if (blocks_[middle].first_key <= key) {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    std::int64_t first = blocks_[low].first_row;
+    std::int64_t begin = std::max(partition.begin, first);
+    std::int64_t end = std::min(partition.end, first + blocks_[low].rows);
+    return first + block(low)->lower_bound(begin - first, end - first, key);
+}
+
+std::int64_t HotSegment::find_row(const PartitionRange& partition, std::string_view key) const {
+    if (!may_have(partition, key)) return -1;
+    std::int64_t row = lower_bound(partition, key);
+    if (row >= partition.end) return -1;
+    std::uint32_t at = block_of(row);
+    return block(at)->compare_key(row - blocks_[at].first_row, key) == 0 ? row : -1;
+}
+
+std::shared_ptr<const ColumnBlock> HotSegment::block(std::uint32_t at) const {
+    if (auto found = cache_.find(entry_.number, at)) return found;
+    auto made = load(at);
+    cache_.add(entry_.number, at, made);
+    return made;
+}
+
+std::shared_ptr<const ColumnBlock> HotSegment::load(std::uint32_t at) const {
+    const Block& block = blocks_[at];
+    auto memory = std::make_shared<Aligned>(block.bytes);
+    if (file_->read_at(block.offset, memory->bytes, block.bytes) != block.bytes) {
+        throw Corruption(file_->path(), block.offset, "it ends within a block");
+    }
+    if (crc32c({memory->bytes, block.bytes}) != block.crc) {
+        throw Corruption(file_->path(), block.offset, "the checksum of a block is wrong; restore a backup");
+    }
+    std::vector<BlockColumn> columns;
+    const char* next = memory->bytes;
+    for (std::size_t i = 0; i < block.buffers.size(); i += 3) {
+        BlockColumn column;
+        column.null_count = block.null_counts[i / 3];
+        if (block.buffers[i]) column.validity = reinterpret_cast<const std::uint8_t*>(next);
+        next += padded(block.buffers[i]);
+        column.values = next;
+        next += padded(block.buffers[i + 1]);
+        column.bytes = next;
+        next += padded(block.buffers[i + 2]);
+        columns.push_back(column);
+    }
+    return std::make_shared<const ColumnBlock>(layout_, block.rows, std::move(columns), std::move(memory),
+                                               block.bytes + 64 * block.buffers.size());
+}
+
+HotSegmentWriter::HotSegmentWriter(FileSystem& files, std::string directory, std::uint64_t number,
+                                   std::uint64_t table_id, const RowReader& reader,
+                                   std::vector<std::string> names)
+    : files_(files),
+      directory_(std::move(directory)),
+      number_(number),
+      table_id_(table_id),
+      reader_(reader),
+      builder_(reader, all_columns(reader.layout())),
+      path_(directory_ + "/" + hot_segment_name(number) + ".tmp") {
+    const std::vector<Column>& columns = reader.layout().columns();
+    for (std::size_t at = 0; at < columns.size(); at++) {
+        fields_.push_back({at < names.size() ? std::move(names[at]) : "f" + std::to_string(at), columns[at]});
+        // Old rows of a column that came later may lack what is required of new ones.
+        fields_.back().column.nullable = true;
+    }
+    fields_.push_back({"_seq", {0, Type::kBigInt, 0, 0, false}});
+    fields_.push_back({"_deleted", {0, Type::kBoolean, 0, 0, false}});
+    if (files_.exists(path_)) files_.remove(path_);
+    file_ = files_.open(path_, OpenMode::create);
+    write(std::string(kArrowMagic) + std::string(2, '\0'));
+    std::string schema = ipc_schema_message(fields_, 8);
+    write(schema);
+}
+
+HotSegmentWriter::~HotSegmentWriter() {
+    if (finished_) return;
+    try {
+        file_.reset();
+        files_.remove(path_);
+    } catch (const std::exception&) {
+        // The next opening removes what is left.
+    }
+}
+
+void HotSegmentWriter::write(std::string_view bytes) {
+    buffer_.append(bytes);
+    if (buffer_.size() >= kWriteBytes) flush();
+}
+
+void HotSegmentWriter::flush() {
+    if (buffer_.empty()) return;
+    file_->write_at(written_, buffer_.data(), buffer_.size());
+    written_ += buffer_.size();
+    buffer_.clear();
+}
+
+void HotSegmentWriter::add(std::string_view partition, const std::string_view* keys, const RowRef* rows,
+                           std::size_t count) {
+    if (count == 0) return;
+    if (ranges_.empty() || ranges_.back().name != partition) {
+        ranges_.push_back({std::string(partition), std::string(keys[0]), {}, 0, 0, 0});
+        range_hash_ = stable_hash(partition);
+    }
+    Range& range = ranges_.back();
+    range.high = keys[count - 1];
+    range.rows += static_cast<std::int64_t>(count);
+    for (std::size_t at = 0; at < count; at++) {
+        hashes_.push_back(filter_hash(range_hash_, keys[at]));
+        range.sequence_max = std::max(range.sequence_max, rows[at].sequence);
+        range.tombstones += rows[at].deleted;
+        sequence_min_ = std::min(sequence_min_, rows[at].sequence);
+        sequence_max_ = std::max(sequence_max_, rows[at].sequence);
+    }
+    for (std::size_t at = 0; at < count;) {
+        if (builder_.rows() == 0) first_key_ = keys[at];
+        std::size_t taken = 0;
+        while (at + taken < count && builder_.rows() + static_cast<std::int64_t>(taken) < kBlockRowsMax &&
+               block_bytes_ < kBlockBytesMax) {
+            block_bytes_ += rows[at + taken].size;
+            taken++;
+        }
+        for (std::size_t done = 0; done < taken;) done += builder_.append(rows + at + done, taken - done);
+        at += taken;
+        if (builder_.rows() >= kBlockRowsMax || block_bytes_ >= kBlockBytesMax) end_block();
+    }
+    rows_ += static_cast<std::int64_t>(count);
+}
+
+void HotSegmentWriter::end_block() {
+    std::int64_t rows = builder_.rows();
+    if (rows == 0) return;
+    ArrowBatch batch = builder_.finish();
+    block_bytes_ = 0;
+    std::vector<IpcNode> nodes;
+    std::vector<IpcBuffer> buffers;
+    std::string lengths_text;
+    std::string body;
+    for (const ArrowBatchColumn& column : batch.columns()) {
+        std::size_t lengths[3];
+        lengths_of(column, rows, lengths);
+        nodes.push_back({rows, column.null_count});
+        for (int i = 0; i < 3; i++) {
+            if (i == 2 && !column.text) {
+                put_varint(lengths_text, 0);
+                continue;
+            }
+            buffers.push_back(
+                {static_cast<std::int64_t>(body.size()), static_cast<std::int64_t>(lengths[i])});
+            if (lengths[i]) body.append(static_cast<const char*>(column.buffers[i]), lengths[i]);
+            body.resize(padded(body.size()), '\0');
+            put_varint(lengths_text, lengths[i]);
+        }
+        put_varint(lengths_text, static_cast<std::uint64_t>(column.null_count));
+    }
+    // So that the body begins at a multiple of 64 in the file.
+    std::uint64_t at = written_ + buffer_.size();
+    write(std::string(padded(static_cast<std::size_t>(at)) - static_cast<std::size_t>(at), '\0'));
+    at = written_ + buffer_.size();
+    std::string message =
+        ipc_batch_message(rows, nodes, buffers, static_cast<std::int64_t>(body.size()), kAlignment);
+    ipc_blocks_.push_back({static_cast<std::int64_t>(at), static_cast<std::int32_t>(message.size()),
+                           static_cast<std::int64_t>(body.size())});
+    put_varint(blocks_, at + message.size());
+    put_u32(blocks_, crc32c(body));
+    put_varint(blocks_, static_cast<std::uint64_t>(rows));
+    put_bytes(blocks_, first_key_);
+    blocks_ += lengths_text;
+    block_count_++;
+    write(message);
+    write(body);
+}
+
+std::string HotSegmentWriter::index() const {
+    const RowLayout& layout = reader_.layout();
+    std::string out;
+    put_varint(out, table_id_);
+    put_varint(out, layout.version());
+    put_varint(out, layout.size());
+    for (const Column& column : layout.columns()) {
+        put_varint(out, column.id);
+        put_varint(out, static_cast<std::uint64_t>(column.type));
+        put_u32(out, static_cast<std::uint32_t>(column.parameter_1));
+        put_u32(out, static_cast<std::uint32_t>(column.parameter_2));
+        put_varint(out, column.nullable);
+    }
+    put_varint(out, layout.key());
+    put_varint(out, static_cast<std::uint64_t>(rows_));
+    put_u64(out, sequence_min_);
+    put_u64(out, sequence_max_);
+    put_varint(out, block_count_);
+    out += blocks_;
+    put_varint(out, ranges_.size());
+    for (const Range& range : ranges_) {
+        put_bytes(out, range.name);
+        put_varint(out, static_cast<std::uint64_t>(range.rows));
+        put_bytes(out, range.low);
+        put_bytes(out, range.high);
+        put_u64(out, range.sequence_max);
+        put_varint(out, static_cast<std::uint64_t>(range.tombstones));
+    }
+    put_bytes(out, KeyFilter::made_of(hashes_));
+    return out;
+}
+
+HotSegmentEntry HotSegmentWriter::finish() {
+    end_block();
+    std::string made = index();
+    std::uint32_t crc = crc32c(made);
+    std::uint64_t at = written_ + buffer_.size();
+    write(made);
+    std::string trailer(kIndexMagic);
+    put_u32(trailer, kFormatVersion);
+    put_u32(trailer, crc);
+    put_u64(trailer, at);
+    put_u64(trailer, made.size());
+    write(trailer);
+    write(ipc_footer(fields_, ipc_blocks_));
+    flush();
+    file_->sync();
+    file_->close();
+    file_.reset();
+    files_.rename(path_, directory_ + "/" + hot_segment_name(number_));
+    finished_ = true;
+    return {number_, table_id_, written_, crc};
+}
+
+}  // namespace kalam
