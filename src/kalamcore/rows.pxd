@@ -98,7 +98,7 @@ cdef class Layout:
 
 
 cdef class Reader:
-    cdef unique_ptr[RowReader] reader
+    cdef shared_ptr[RowReader] reader
     cdef vector[int] codes
     cdef vector[int] scales
 

@@ -23,7 +23,7 @@ from libcpp.memory cimport unique_ptr
 
 from kalamcore.cursor cimport Cursor, new_cursor
 from kalamcore.rows cimport ArrowBuilder, CppArrowBatch, date_of, make_batch, time_of, timestamp_of
-from kalamcore.store cimport CppReadable, FoundRow, Readable, Store, Transaction
+from kalamcore.store cimport CppReadable, CppView, FoundRow, Readable, Store
 
 from kalamcore.errors import ValueMismatchError
 
@@ -358,6 +358,7 @@ cdef class SelectPlan:
 
     cdef object select(self, Readable store, str user, object snapshot, tuple parameters, object literals):
         cdef CppReadable* core = store.readable()
+        cdef CppView pinned
         cdef uint64_t seen
         cdef Py_ssize_t size = 0
         cdef const char* name
@@ -368,10 +369,11 @@ cdef class SelectPlan:
         cdef list held = []
         if snapshot is not None:
             seen = snapshot
-        elif type(store) is Store:
-            seen = dereference((<Store> store).store).snapshot()
         else:
-            seen = dereference((<Transaction> store).transaction).snapshot()
+            if type(store) is Store:
+                pinned = dereference((<Store> store).store).pin()
+                core = &pinned
+            seen = core.snapshot()
         if not self.shared:
             name = PyUnicode_AsUTF8AndSize(user, &size)
             partition = string_view(name, size)

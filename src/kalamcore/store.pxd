@@ -42,6 +42,11 @@ cdef extern from "store.hpp" namespace "kalam" nogil:
         string_view partition
         string_view key
 
+    cdef cppclass TableDescription:
+        TableDescription()
+        shared_ptr[const RowReader] reader
+        vector[string] column_names
+
     cdef cppclass BatchMark "kalam::WriteBatch::Mark":
         BatchMark()
 
@@ -51,8 +56,8 @@ cdef extern from "store.hpp" namespace "kalam" nogil:
                  string_view key, string_view row) except +raise_core_error
         void add_rows(OperationKind kind, uint64_t table_id, uint32_t version, string_view partition,
                       const EncodedRows& rows) except +raise_core_error
-        void define_table(uint64_t table_id, uint32_t version,
-                          const StreamOptions& stream) except +raise_core_error
+        void define_table(uint64_t table_id, uint32_t version, const StreamOptions& stream,
+                          TableDescription description) except +raise_core_error
         void drop_table(uint64_t table_id) except +raise_core_error
         BatchMark mark()
         void back_to(const BatchMark& mark) except +raise_core_error
@@ -91,6 +96,9 @@ cdef extern from "store.hpp" namespace "kalam" nogil:
         uint64_t stream_bytes_max
         int64_t sync_interval_ms
         int worker_id
+        string hot_directory
+        uint64_t memtable_bytes
+        uint64_t hot_cache_bytes
 
     cdef cppclass StoreStatistics:
         uint64_t memtable_bytes
@@ -99,17 +107,27 @@ cdef extern from "store.hpp" namespace "kalam" nogil:
         uint64_t stream_rows
         uint64_t log_bytes
         uint64_t last_sequence
+        uint64_t hot_segments
+        uint64_t hot_bytes
+        uint64_t hot_rows
+        uint64_t hot_index_bytes
+        uint64_t hot_cache_bytes
+
+    cdef cppclass CppView "kalam::View"(CppReadable):
+        CppView()
 
     cdef cppclass CppStore "kalam::Store"(CppReadable):
         CppStore(shared_ptr[CppFileSystem] files, string directory, shared_ptr[CppClock] clock,
                  shared_ptr[CppRandomSource] random, const StoreOptions& options) except +raise_core_error
         const LogRecovery& recovery()
-        void define_table(uint64_t table_id, uint32_t version,
-                          const StreamOptions& stream) except +raise_core_error
+        void define_table(uint64_t table_id, uint32_t version, const StreamOptions& stream,
+                          TableDescription description) except +raise_core_error
         uint64_t commit(CppWriteBatch& batch, cpp_bool sync) except +raise_core_error
         cpp_bool try_begin(CppWriteBatch& batch, cpp_bool sync, CommitTicket& ticket) except +raise_core_error
         void begin(CppWriteBatch& batch, cpp_bool sync, CommitTicket& ticket) except +raise_core_error
         uint64_t finish(CommitTicket& ticket) except +raise_core_error
+        CppView pin() except +raise_core_error
+        uint64_t checkpoint() except +raise_core_error
         StoreStatistics statistics() except +raise_core_error
         CppSnowflakes& snowflakes()
         cpp_bool closed()
@@ -118,6 +136,7 @@ cdef extern from "store.hpp" namespace "kalam" nogil:
 
 cdef extern from "transaction.hpp" namespace "kalam" nogil:
     cdef cppclass CppTransaction "kalam::Transaction"(CppReadable):
+        CppTransaction(const CppStore& store) except +raise_core_error
         CppTransaction(const CppStore& store, uint64_t snapshot) except +raise_core_error
         size_t size()
         uint64_t write(CppWriteBatch& batch) except +raise_core_error
@@ -146,6 +165,13 @@ cdef class Store(Readable):
     cdef CppStore* opened(self) except NULL
     # Returns the sequence number of the last operation.
     cdef uint64_t commit_operations(self, CppWriteBatch* operations, bint sync) except? 0
+    cdef CppReadable* readable(self) except NULL
+
+
+cdef class View(Readable):
+    cdef Store store
+    cdef CppView view
+
     cdef CppReadable* readable(self) except NULL
 
 

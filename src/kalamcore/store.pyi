@@ -29,7 +29,14 @@ class WriteBatch:
     def delete(self, table_id: int, partition: bytes, layout: Layout, values: Sequence[object]) -> None:
         """A tombstone with the row's last values; conflicts as replace."""
     def define_table(
-        self, table_id: int, version: int, *, stream_ttl_us: int = 0, stream_rows_max: int = 0
+        self,
+        table_id: int,
+        version: int,
+        *,
+        reader: Reader | None = None,
+        column_names: Sequence[str] = (),
+        stream_ttl_us: int = 0,
+        stream_rows_max: int = 0,
     ) -> None:
         """With this commit the table takes rows of this schema version and no other (stream_ttl_us > 0: a STREAM)."""
     def drop_table(self, table_id: int) -> None: ...
@@ -98,26 +105,48 @@ class Store(Readable):
         stream_bytes_max: int = 67108864,
         sync_interval_ms: int = 100,
         worker_id: int = 0,
+        hot_directory: str | None = None,
+        memtable_bytes: int = 67108864,
+        hot_cache_bytes: int = 67108864,
     ) -> None:
         """Locks nothing; replays the log of `directory`. Raises CorruptionError, UnknownFormatError, IoError."""
     @property
     def recovery(self) -> dict[str, object]:
         """records, last_lsn, torn_bytes, torn_file, kept_as."""
     def define_table(
-        self, table_id: int, version: int, *, stream_ttl_us: int = 0, stream_rows_max: int = 0
+        self,
+        table_id: int,
+        version: int,
+        *,
+        reader: Reader | None = None,
+        column_names: Sequence[str] = (),
+        stream_ttl_us: int = 0,
+        stream_rows_max: int = 0,
     ) -> None:
         """At open, from the catalog."""
     def snapshot(self) -> int:
         """The sequence number up to which everything is published."""
+    def view(self) -> View:
+        """The rows as they are now, kept for as long as the view is."""
+    def checkpoint(self) -> int:
+        """Writes what memory holds to hot segments and lets go of the log up to there; the rows written. Raises
+        IoError where there was no room, and nothing has changed then; PoisonedError."""
     def commit(self, batch: WriteBatch, *, sync: bool = True) -> int:
         """All of it or nothing. Returns the sequence number of its last operation once it is durable as asked and
         published. Raises DuplicateKeyError, WriteConflictError (also where a table's schema version is not the
         batch's, or the table was dropped), PoisonedError, OutcomeUnknownError, IoError."""
     def statistics(self) -> dict[str, int]:
-        """memtable_bytes, memtable_entries, stream_bytes, stream_rows, log_bytes, last_sequence."""
+        """Bytes, entries and rows of memtables, streams, log, hot segments and their cache; last_sequence."""
     def snowflake_id(self) -> int: ...
     def snowflake_ids(self, count: int) -> bytearray: ...
     def close(self) -> None: ...
+
+@final
+class View(Readable):
+    """What one reader sees: the rows of one snapshot. Made by Store.view(). Safe for threads."""
+    @property
+    def snapshot(self) -> int:
+        """The sequence number up to which it sees what was committed."""
 
 @final
 class Transaction(Readable):

@@ -7,7 +7,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cython.operator cimport dereference
 from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint32_t, uint64_t
-from libcpp.memory cimport unique_ptr
+from libcpp.memory cimport shared_ptr, unique_ptr
 from libcpp.string cimport string
 from libcpp.string_view cimport string_view
 from libcpp.vector cimport vector
@@ -21,6 +21,7 @@ from kalamcore.rows cimport (
     EncodedRows,
     Layout,
     Reader,
+    RowReader,
     RowRef,
     import_batch,
     make_batch,
@@ -49,6 +50,15 @@ cdef StreamOptions stream_options(int64_t ttl_us, uint64_t rows_max):
     options.ttl_us = ttl_us
     options.rows_max = rows_max
     return options
+
+
+cdef TableDescription description_of(Reader reader, object column_names):
+    cdef TableDescription description
+    if reader is not None:
+        description.reader = <shared_ptr[const RowReader]> reader.reader
+        for name in column_names:
+            description.column_names.push_back((<str> name).encode())
+    return description
 
 
 @cython.final
@@ -123,13 +133,14 @@ cdef class WriteBatch:
         """A tombstone with the row's last values; conflicts as replace."""
         self.add(OperationKind.kDelete, table_id, partition, layout, values, -1)
 
-    def define_table(self, uint64_t table_id, uint32_t version, *, int64_t stream_ttl_us=0,
-                     uint64_t stream_rows_max=0):
+    def define_table(self, uint64_t table_id, uint32_t version, *, Reader reader=None, column_names=(),
+                     int64_t stream_ttl_us=0, uint64_t stream_rows_max=0):
         """With this commit the table takes rows of this schema version and no other.
 
-        `stream_ttl_us` above 0 makes it a STREAM."""
+        `reader`: of that version, by which its rows are written to segments. `stream_ttl_us` above 0 makes it a
+        STREAM."""
         cdef StreamOptions options = stream_options(stream_ttl_us, stream_rows_max)
-        dereference(self.batch).define_table(table_id, version, options)
+        dereference(self.batch).define_table(table_id, version, options, description_of(reader, column_names))
 
     def drop_table(self, uint64_t table_id):
         """With this commit the table takes no more rows."""
@@ -243,7 +254,8 @@ cdef class Store(Readable):
     def __cinit__(self, FileSystem files not None, str directory not None, *, Clock clock=None,
                   RandomSource random=None, uint64_t wal_file_bytes=67108864,
                   uint64_t stream_bytes_max=67108864, int64_t sync_interval_ms=100,
-                  int worker_id=0):
+                  int worker_id=0, str hot_directory=None, uint64_t memtable_bytes=67108864,
+                  uint64_t hot_cache_bytes=67108864):
         cdef StoreOptions options
         cdef string path = directory.encode("utf-8", "surrogateescape")
         cdef Clock time = Clock.system() if clock is None else clock
@@ -253,6 +265,10 @@ cdef class Store(Readable):
         options.stream_bytes_max = stream_bytes_max
         options.sync_interval_ms = sync_interval_ms
         options.worker_id = worker_id
+        options.memtable_bytes = memtable_bytes
+        options.hot_cache_bytes = hot_cache_bytes
+        if hot_directory is not None:
+            options.hot_directory = hot_directory.encode("utf-8", "surrogateescape")
         with nogil:
             made = new CppStore(files.files, path, time.clock, source.source, options)
         self.store.reset(made)
@@ -278,17 +294,35 @@ cdef class Store(Readable):
             "kept_as": found.kept_as.decode("utf-8", "surrogateescape"),
         }
 
-    def define_table(self, uint64_t table_id, uint32_t version, *, int64_t stream_ttl_us=0,
-                     uint64_t stream_rows_max=0):
-        """At open, from the catalog."""
+    def define_table(self, uint64_t table_id, uint32_t version, *, Reader reader=None, column_names=(),
+                     int64_t stream_ttl_us=0, uint64_t stream_rows_max=0):
+        """At open, from the catalog; as WriteBatch.define_table."""
         cdef CppStore* store = self.opened()
         cdef StreamOptions options = stream_options(stream_ttl_us, stream_rows_max)
+        cdef TableDescription description = description_of(reader, column_names)
         with nogil:
-            store.define_table(table_id, version, options)
+            store.define_table(table_id, version, options, description)
 
     def snapshot(self):
         """The sequence number up to which everything is published."""
         return self.opened().snapshot()
+
+    def view(self):
+        """The rows as they are now, kept for as long as the view is: a View."""
+        cdef View made = View.__new__(View)
+        made.store = self
+        made.view = self.opened().pin()
+        return made
+
+    def checkpoint(self):
+        """Writes what memory holds to hot segments and lets go of the log up to there; the rows written.
+
+        Raises IoError where there was no room, and nothing has changed then; PoisonedError."""
+        cdef CppStore* store = self.opened()
+        cdef uint64_t rows
+        with nogil:
+            rows = store.checkpoint()
+        return rows
 
     def commit(self, WriteBatch batch not None, *, bint sync=True):
         """All of it or nothing. Returns the sequence number of its last operation once it is durable as asked
@@ -316,7 +350,7 @@ cdef class Store(Readable):
         return last
 
     def statistics(self):
-        """memtable_bytes, memtable_entries, stream_bytes, stream_rows, log_bytes, last_sequence."""
+        """Bytes, entries and rows of memtables, streams, log, hot segments and their cache; last_sequence."""
         cdef StoreStatistics numbers = self.opened().statistics()
         return {
             "memtable_bytes": numbers.memtable_bytes,
@@ -325,6 +359,11 @@ cdef class Store(Readable):
             "stream_rows": numbers.stream_rows,
             "log_bytes": numbers.log_bytes,
             "last_sequence": numbers.last_sequence,
+            "hot_segments": numbers.hot_segments,
+            "hot_bytes": numbers.hot_bytes,
+            "hot_rows": numbers.hot_rows,
+            "hot_index_bytes": numbers.hot_index_bytes,
+            "hot_cache_bytes": numbers.hot_cache_bytes,
         }
 
     def snowflake_id(self):
@@ -359,6 +398,20 @@ cdef class Store(Readable):
 
 
 @cython.final
+cdef class View(Readable):
+    """What one reader sees: the rows of one snapshot. Made by Store.view(). Safe for threads."""
+
+    cdef CppReadable* readable(self) except NULL:
+        self.store.opened()
+        return &self.view
+
+    @property
+    def snapshot(self):
+        """The sequence number up to which it sees what was committed."""
+        return self.view.snapshot()
+
+
+@cython.final
 cdef class Transaction(Readable):
     """Several statements as one commit: the rows of a snapshot with own writes laid over them.
 
@@ -367,9 +420,11 @@ cdef class Transaction(Readable):
     """
 
     def __cinit__(self, Store store not None, snapshot=None):
-        cdef uint64_t chosen = store.opened().snapshot() if snapshot is None else snapshot
         self.store = store
-        self.transaction.reset(new CppTransaction(dereference(store.opened()), chosen))
+        if snapshot is None:
+            self.transaction.reset(new CppTransaction(dereference(store.opened())))
+        else:
+            self.transaction.reset(new CppTransaction(dereference(store.opened()), <uint64_t> snapshot))
 
     cdef CppReadable* readable(self) except NULL:
         self.store.opened()

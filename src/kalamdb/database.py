@@ -135,6 +135,8 @@ class Database:
             stream_bytes_max=settings.stream_memory_bytes,
             sync_interval_ms=settings.wal_sync_interval_ms,
             worker_id=settings.worker_id,
+            memtable_bytes=settings.memtable_bytes,
+            hot_cache_bytes=settings.hot_cache_bytes,
             clock=clock,
             random=random,
         )
@@ -152,12 +154,12 @@ class Database:
         snapshot = self.engine.snapshot()
         rows: dict[int, list[tuple[Any, ...]]] = {}
         for schema in RESERVED:
-            self.engine.define(schema)
+            self.engine.define(schema, [schema])
             reader = self.engine.rows(schema, [schema]).reader
             rows[schema.table_id] = self.engine.store.scan(schema.table_id, b"", snapshot, reader)
         catalog = load_catalog(rows)
         for table in catalog.tables.values():
-            self.engine.define(table)
+            self.engine.define(table, catalog.history[table.table_id])
         return catalog
 
     # What statements use (execution.context.Services)
@@ -277,6 +279,15 @@ class Database:
     def recovery(self) -> Mapping[str, object]:
         """What opening found in the log: records, last_lsn; torn_bytes, torn_file, kept_as where its end was torn."""
         return self.engine.store.recovery
+
+    def checkpoint(self) -> int:
+        """Write what memory holds to hot segments, and let go of the log up to there; the rows written.
+
+        It happens by itself beyond `memtable_bytes`. Raises StorageUnavailable where there was no room (nothing has
+        changed then), DatabasePoisoned.
+        """
+        self.check_open()
+        return self.engine.checkpoint()
 
     def stats(self) -> dict[str, int]:
         """Figures of the database: bytes and entries in memory, rows of streams, bytes of the log."""

@@ -350,13 +350,15 @@ class Session:
         """What one statement needs, as things are now, or as the transaction sees them."""
         database = self._database
         now = database.now()
+        view = database.engine.view() if transaction is None else transaction.rows
         return Context(
             services=database,
             user=self.user,
             role=self.role,
             namespace=self.namespace,
             catalog=database.catalog if transaction is None else transaction.catalog,
-            snapshot=database.engine.snapshot() if transaction is None else transaction.rows.snapshot,
+            snapshot=view.snapshot,
+            reader=view,
             now=now,
             function_context=FunctionContext(now, self.user, self.role, database.ids),
             parameters=parameters,

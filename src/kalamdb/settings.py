@@ -110,7 +110,7 @@ class Settings:
         100, _whole(1, 60_000), "with durability normal, the disk follows within this time"
     )
     memtable_bytes: int = _setting(
-        64 * MIB, _size(64 * KIB), "recent rows in memory; beyond it they are written to hot segments"
+        64 * MIB, _size(512), "recent rows in memory; beyond it they are written to hot segments"
     )
     hot_cache_bytes: int = _setting(
         64 * MIB, _size(0), "memory for indexes and recent blocks of hot segments"

@@ -85,7 +85,10 @@ LogReplay replay_log(FileSystem& files, const std::string& directory, const Log:
         replay.known_durable_lsn = std::max(replay.known_durable_lsn, headers.back().known_durable_lsn);
     }
 
-    if (!headers.empty()) replay.last_lsn = headers.front().first_lsn - 1;
+    if (!headers.empty()) {
+        recovery.first_lsn = headers.front().first_lsn;
+        replay.last_lsn = recovery.first_lsn - 1;
+    }
     for (std::size_t index = 0; index < numbers.size(); ++index) {
         const FileHeader& header = headers[index];
         const bool is_last = index + 1 == numbers.size();

@@ -198,7 +198,13 @@ Partition* MemTable::partition(std::uint64_t table_id, std::string_view name) {
     Table* table = tables_.find(table_hash, [&](const Table& other) { return other.id == table_id; });
     if (!table) {
         table = new (arena_.allocate(sizeof(Table))) Table{table_hash, table_id, nullptr};
-        tables_.insert(arena_, table);
+        table_ids_.push_back(table_id);
+        try {
+            tables_.insert(arena_, table);
+        } catch (...) {
+            table_ids_.pop_back();
+            throw;
+        }
     }
     char* memory = arena_.allocate(sizeof(Partition) + name.size());
     Partition* made = new (memory) Partition(table_id, hash, static_cast<std::uint32_t>(name.size()));

@@ -228,6 +228,8 @@ class MemTable {
         return find_hashed(hash_of(table_id, name), table_id, name);
     }
     std::vector<const Partition*> partitions(std::uint64_t table_id) const;
+    // Of tables that ever had a partition. REQUIRES: it is frozen.
+    const std::vector<std::uint64_t>& table_ids() const { return table_ids_; }
 
     // From here on the writer's side. All but pop throw std::bad_alloc, and have then pushed nothing.
     Partition* partition(std::uint64_t table_id, std::string_view name);
@@ -263,6 +265,7 @@ class MemTable {
     Arena arena_;
     PointerTable<Partition> partitions_;
     PointerTable<Table> tables_;
+    std::vector<std::uint64_t> table_ids_;  // the writer's
     std::atomic<std::uint64_t> entries_{0};
     std::atomic<bool> frozen_{false};
 };

@@ -158,7 +158,7 @@ class Selection {
     bool done_ = false;
     std::vector<std::string> keys_;
     std::size_t next_key_ = 0;
-    std::vector<StreamRowPointer> held_;
+    std::vector<std::shared_ptr<const void>> held_;
     std::string low_, high_;
     bool has_low_ = false, has_high_ = false;
     std::string_view low_view_, high_view_;

@@ -5,13 +5,14 @@
 #include <cstring>
 
 #include "errors.hpp"
+#include "varint.hpp"
 
 namespace kalam {
 
 namespace {
 
 constexpr std::int64_t kEpochMs = 1704067200000;  // 2024-01-01Z
-constexpr std::size_t kRowsAtOnce = 256;
+constexpr auto kCheckpointPause = std::chrono::seconds(1);
 constexpr std::int64_t kLeaseMs = 10'000;
 constexpr auto kPurgeInterval = std::chrono::milliseconds(250);
 
@@ -21,59 +22,11 @@ constexpr std::uint8_t kSamePartition = 4;
 constexpr std::uint8_t kOffsetFollows = 8;
 constexpr std::uint8_t kFlagsMax = 15;
 
-void put_varint(std::string& out, std::uint64_t value) {
-    char bytes[10];
-    std::size_t size = 0;
-    for (; value >= 0x80; value >>= 7) bytes[size++] = static_cast<char>(value | 0x80);
-    bytes[size++] = static_cast<char>(value);
-    out.append(bytes, size);
-}
-
-std::uint64_t take_varint(std::string_view& from) {
-    std::uint64_t value = 0;
-    for (std::size_t at = 0; at < 10 && at < from.size(); at++) {
-        auto byte = static_cast<std::uint8_t>(from[at]);
-        if (at == 9 && byte > 1) break;
-        value |= static_cast<std::uint64_t>(byte & 0x7F) << (7 * at);
-        if (byte < 0x80) {
-            from.remove_prefix(at + 1);
-            return value;
-        }
-    }
-    throw Error("a number is cut off or too large");
-}
-
-std::string_view take_bytes(std::string_view& from) {
-    std::uint64_t size = take_varint(from);
-    if (size > from.size()) throw Error("a length reaches beyond the record");
-    std::string_view bytes = from.substr(0, static_cast<std::size_t>(size));
-    from.remove_prefix(bytes.size());
-    return bytes;
-}
-
-std::uint64_t take_u64(std::string_view& from) {
-    if (from.size() < 8) throw Error("it is too short");
-    std::uint64_t value = 0;
-    for (int at = 7; at >= 0; at--) {
-        value = value << 8 | static_cast<std::uint8_t>(from[static_cast<std::size_t>(at)]);
-    }
-    from.remove_prefix(8);
-    return value;
-}
-
-void put_u64(std::string& out, std::uint64_t value) {
-    for (int at = 0; at < 8; at++) out.push_back(static_cast<char>(value >> (8 * at)));
-}
-
 void put_row(std::string& out, std::string_view key, std::string_view row) {
     put_varint(out, key.size());
     out.append(key);
     put_varint(out, row.size());
     out.append(row);
-}
-
-RowRef reference(const Version& version) {
-    return {version.data(), version.length, version.sequence, version.deleted};
 }
 
 RowRef reference(const StreamRow& row) {
@@ -83,24 +36,6 @@ RowRef reference(const StreamRow& row) {
 class NoRows final : public RowSource {
   public:
     std::size_t next(RowRef*, std::size_t, std::string_view*) override { return 0; }
-};
-
-class MemTableRows final : public RowSource {
-  public:
-    explicit MemTableRows(const PartitionCursor& cursor) : cursor_(cursor) {}
-    std::size_t next(RowRef* out, std::size_t max, std::string_view* keys) override {
-        std::size_t count = 0;
-        while (count < max) {
-            const Version* version = cursor_.next();
-            if (!version) break;
-            if (keys) keys[count] = cursor_.key();
-            out[count++] = reference(*version);
-        }
-        return count;
-    }
-
-  private:
-    PartitionCursor cursor_;
 };
 
 class StreamRows final : public RowSource {
@@ -159,6 +94,8 @@ void WriteBatch::reuse(std::uint64_t snapshot) {
     body_.clear();
     uses_.clear();
     definitions_.clear();
+    in_segments_.clear();
+    probed_generation_ = 0;
     state_.store(State::kOpen, std::memory_order_relaxed);
 }
 
@@ -171,6 +108,7 @@ void WriteBatch::require_open() const {
 void WriteBatch::add(OperationKind kind, std::uint64_t table_id, std::uint32_t version,
                      std::string_view partition, std::string_view key, std::string_view row) {
     require_open();
+    probed_generation_ = 0;
     if (key.size() > kKeyBytesMax) throw ValueOutOfRange("the key is longer than 64 MB", -1, -1);
     auto flags = static_cast<std::uint8_t>(kind);
     if (operations_ && table_id == table_id_ &&
@@ -202,14 +140,15 @@ void WriteBatch::add_rows(OperationKind kind, std::uint64_t table_id, std::uint3
     }
 }
 
-void WriteBatch::define_table(std::uint64_t table_id, std::uint32_t version, const StreamOptions& stream) {
+void WriteBatch::define_table(std::uint64_t table_id, std::uint32_t version, const StreamOptions& stream,
+                              TableDescription description) {
     require_open();
-    definitions_.push_back({table_id, version, false, stream});
+    definitions_.push_back({table_id, version, false, stream, std::move(description)});
 }
 
 void WriteBatch::drop_table(std::uint64_t table_id) {
     require_open();
-    definitions_.push_back({table_id, 0, true, {}});
+    definitions_.push_back({table_id, 0, true, {}, {}});
 }
 
 bool WriteBatch::find(std::uint64_t operation, RowOperation& found) const {
@@ -251,16 +190,27 @@ Store::Store(std::shared_ptr<FileSystem> files, std::string directory, std::shar
     : files_(std::move(files)),
       directory_(std::move(directory)),
       clock_(std::move(clock)),
-      memtable_(random->next_u64()),
+      random_(random),
+      options_(options),
+      hash_seed_(random->next_u64()),
+      cache_(static_cast<std::size_t>(options.hot_cache_bytes)),
       streams_(options.stream_bytes_max),
       // The rest of the interval is for the sync itself.
       sync_wait_(options.sync_interval_ms * 3 / 4) {
+    load_checkpoint();
     LogOptions log_options;
     log_options.file_bytes = options.wal_file_bytes;
     log_ = Log::open(
         files_, directory_, log_options, random,
         [this](RecordType type, std::uint64_t lsn, std::string_view payload) { replay(type, lsn, payload); },
         recovery_);
+    if (recovery_.last_lsn < checkpoint_.lsn || recovery_.first_lsn > checkpoint_.lsn + 1) {
+        throw Corruption(
+            directory_, 0,
+            "the checkpoint goes up to record " + std::to_string(checkpoint_.lsn) + ", and the log has " +
+                std::to_string(recovery_.first_lsn) + " to " + std::to_string(recovery_.last_lsn) +
+                "; one of the two is of another time: put the right one back, or restore a backup");
+    }
     published_.store(last_, std::memory_order_release);
     std::int64_t after = lease_end_ms_ ? snowflake_of(lease_end_ms_ - 1, kSnowflakeWorkers - 1, 4095) : 0;
     snowflakes_ = std::make_unique<Snowflakes>(options.worker_id, after, clock_);
@@ -268,7 +218,53 @@ Store::Store(std::shared_ptr<FileSystem> files, std::string directory, std::shar
 }
 
 Store::~Store() {
+    stop_checkpointer();
     stop_housekeeper();
+}
+
+void Store::load_checkpoint() {
+    auto segments = std::make_shared<SegmentMap>();
+    if (!options_.hot_directory.empty()) {
+        if (auto found = read_checkpoint(*files_, options_.hot_directory)) checkpoint_ = std::move(*found);
+        for (const HotSegmentEntry& entry : checkpoint_.segments) {
+            (*segments)[entry.table_id].push_back(
+                HotSegment::open(*files_, options_.hot_directory, entry, cache_));
+        }
+    }
+    last_ = checkpoint_.last_sequence;
+    lease_end_ms_ = checkpoint_.lease_end_ms;
+    auto first = std::make_shared<Tiers>();
+    first->active = std::make_shared<MemTable>(hash_seed_);
+    first->generation = segments->empty() ? 0 : 1;
+    first->segments = std::move(segments);
+    set_tiers(std::move(first));
+    if (!options_.hot_directory.empty()) {
+        remove_leftovers(*files_, options_.hot_directory, checkpoint_);
+    }
+}
+
+std::shared_ptr<const Tiers> Store::tiers() const {
+    std::lock_guard guard(tiers_mutex_);
+    return tiers_;
+}
+
+// REQUIRES: the commit lock, or that nobody else knows the store yet.
+void Store::set_tiers(std::shared_ptr<const Tiers> tiers) {
+    std::lock_guard guard(tiers_mutex_);
+    tiers_ = std::move(tiers);
+    memtable_ = tiers_->active.get();
+    generation_.store(tiers_->generation, std::memory_order_release);
+}
+
+// Both under the lock: whatever is published by then is in these tiers, and what their segments hold was
+// published before they were installed.
+View Store::pin() const {
+    View view;
+    view.store_ = this;
+    std::lock_guard guard(tiers_mutex_);
+    view.tiers_ = tiers_;
+    view.snapshot_ = published_.load(std::memory_order_acquire);
+    return view;
 }
 
 void Store::replay(RecordType type, std::uint64_t lsn, std::string_view payload) {
@@ -279,6 +275,7 @@ void Store::replay(RecordType type, std::uint64_t lsn, std::string_view payload)
             if (end_ms >> 42) throw Error("its time cannot be");
             lease_end_ms_ = static_cast<std::int64_t>(end_ms);
         } else if (type == RecordType::commit) {
+            if (lsn <= checkpoint_.lsn) return;
             std::uint64_t first = take_u64(payload);
             std::uint64_t taken = take_varint(payload);
             std::uint64_t operations = take_varint(payload);
@@ -291,11 +288,11 @@ void Store::replay(RecordType type, std::uint64_t lsn, std::string_view payload)
             while (reader.next(operation)) {
                 if (operation.offset >= taken) throw Error("an operation is outside of its sequence numbers");
                 if (!operation.same_partition) {
-                    partition = memtable_.partition(operation.table_id, operation.partition);
+                    partition = memtable_->partition(operation.table_id, operation.partition);
                 }
-                Node* node = memtable_.node(partition, operation.key);
-                memtable_.push(partition, node, first + operation.offset, operation.row,
-                               operation.kind == OperationKind::kDelete);
+                Node* node = memtable_->node(partition, operation.key);
+                memtable_->push(partition, node, first + operation.offset, operation.row,
+                                operation.kind == OperationKind::kDelete);
             }
             last_ = std::max(last_, first + taken - 1);
         }
@@ -306,7 +303,8 @@ void Store::replay(RecordType type, std::uint64_t lsn, std::string_view payload)
     }
 }
 
-void Store::define_table(std::uint64_t table_id, std::uint32_t version, const StreamOptions& stream) {
+void Store::define_table(std::uint64_t table_id, std::uint32_t version, const StreamOptions& stream,
+                         TableDescription description) {
     std::lock_guard guard(commit_mutex_);
     if (closed()) throw Error("the store is closed");
     bool streamed = stream.ttl_us > 0;
@@ -314,7 +312,7 @@ void Store::define_table(std::uint64_t table_id, std::uint32_t version, const St
         streams_.define(table_id, stream);
         start_housekeeper();
     }
-    tables_[table_id] = {version, false, streamed};
+    tables_[table_id] = {version, false, streamed, std::move(description)};
 }
 
 void Store::set_tables(const WriteBatch& batch, CommitTicket& ticket) {
@@ -330,7 +328,8 @@ void Store::set_tables(const WriteBatch& batch, CommitTicket& ticket) {
             streams_.define(definition.table_id, definition.stream);
             start_housekeeper();
         }
-        tables_[definition.table_id] = {definition.version, definition.dropped, stream};
+        tables_[definition.table_id] = {definition.version, definition.dropped, stream,
+                                        definition.description};
     }
 }
 
@@ -372,6 +371,7 @@ std::uint64_t Store::apply(const WriteBatch& batch, std::uint64_t first, CommitT
     OperationReader reader(batch.body_, batch.operations_);
     RowOperation operation;
     Partition* partition = nullptr;
+    std::vector<const Partition*> frozen;
     Node* node = nullptr;
     bool stream = false;
     std::uint64_t logged = 0;
@@ -379,7 +379,12 @@ std::uint64_t Store::apply(const WriteBatch& batch, std::uint64_t first, CommitT
     while (reader.next(operation)) {
         if (!operation.same_partition) {
             stream = tables_.find(operation.table_id)->second.stream;
-            if (!stream) partition = memtable_.partition(operation.table_id, operation.partition);
+            if (!stream) partition = memtable_->partition(operation.table_id, operation.partition);
+            frozen.clear();
+            for (const auto& older : tiers_->frozen) {
+                if (const Partition* rows = older->find(operation.table_id, operation.partition))
+                    frozen.push_back(rows);
+            }
         }
         std::uint64_t newest = 0;
         bool live = false;
@@ -390,10 +395,14 @@ std::uint64_t Store::apply(const WriteBatch& batch, std::uint64_t first, CommitT
             newest = head.sequence;
             live = head.live;
         } else {
-            node = memtable_.node(partition, operation.key);
+            node = memtable_->node(partition, operation.key);
             if (const Version* version = node->newest.load(std::memory_order_relaxed)) {
                 newest = version->sequence;
                 live = !version->deleted;
+            } else if (!frozen.empty() || !batch.in_segments_.empty()) {
+                NewestVersion below = newest_of(batch, operation, frozen);
+                newest = below.sequence;
+                live = below.live;
             }
         }
         auto index = static_cast<std::int64_t>(operation.offset);
@@ -413,7 +422,7 @@ std::uint64_t Store::apply(const WriteBatch& batch, std::uint64_t first, CommitT
             streams_.push(operation.table_id, operation.partition, operation.key, sequence, operation.row,
                           deleted);
         } else {
-            memtable_.push(partition, node, sequence, operation.row, deleted);
+            memtable_->push(partition, node, sequence, operation.row, deleted);
             logged++;
         }
         applied++;
@@ -421,19 +430,54 @@ std::uint64_t Store::apply(const WriteBatch& batch, std::uint64_t first, CommitT
     return logged;
 }
 
+// What is known of a key that the active memtable has no version of.
+NewestVersion Store::newest_of(const WriteBatch& batch, const RowOperation& operation,
+                               const std::vector<const Partition*>& frozen) const {
+    for (const Partition* rows : frozen) {
+        const Node* node = rows->find(operation.key);
+        const Version* version = node ? node->newest.load(std::memory_order_acquire) : nullptr;
+        if (version) return {version->sequence, !version->deleted};
+    }
+    return batch.in_segments_.empty() ? NewestVersion() : batch.in_segments_[operation.offset];
+}
+
+// What takes reading files is done before the commit lock, and counts for as long as no rows move.
+void Store::look_in_segments(WriteBatch& batch) const {
+    if (looked_in_segments(batch)) return;
+    std::shared_ptr<const Tiers> now = tiers();
+    batch.in_segments_.clear();
+    batch.probed_generation_ = now->generation;
+    bool any = false;
+    for (const WriteBatch::Use& use : batch.uses_) any = any || now->segments_of(use.table_id);
+    if (!any) return;
+    batch.in_segments_.resize(batch.operations_);
+    OperationReader reader(batch.body_, batch.operations_);
+    RowOperation operation;
+    PartitionSources sources;
+    while (reader.next(operation)) {
+        if (!operation.same_partition)
+            sources = PartitionSources(*now, operation.table_id, operation.partition);
+        batch.in_segments_[operation.offset] = newest_in_segments(sources, operation.key);
+    }
+}
+
+bool Store::looked_in_segments(const WriteBatch& batch) const {
+    return batch.probed_generation_ == generation_.load(std::memory_order_acquire);
+}
+
 // REQUIRES: no snapshot reaches `first`.
-void Store::undo(const WriteBatch& batch, std::uint64_t first, std::uint64_t operations) {
+void Store::undo(const WriteBatch& batch, MemTable& memtable, std::uint64_t first, std::uint64_t operations) {
     OperationReader reader(batch.body_, batch.operations_);
     RowOperation operation;
     Partition* partition = nullptr;
     for (; operations > 0; operations--) {
         reader.next(operation);
         if (!operation.same_partition) {
-            partition = const_cast<Partition*>(memtable_.find(operation.table_id, operation.partition));
+            partition = const_cast<Partition*>(memtable.find(operation.table_id, operation.partition));
         }
         const Node* node = partition ? partition->find(operation.key) : nullptr;
         if (node) {
-            memtable_.pop(partition, const_cast<Node*>(node), first);
+            memtable.pop(partition, const_cast<Node*>(node), first);
         } else if (streams_.any()) {
             streams_.pop(operation.table_id, operation.partition, operation.key, first,
                          first + batch.operations_ - 1);
@@ -484,6 +528,7 @@ void Store::begin_locked(WriteBatch& batch, bool sync, CommitTicket& ticket) {
     batch.require_open();
     undo_dropped();
     ticket.batch = &batch;
+    ticket.memtable = memtable_;
     ticket.sync = sync;
     ticket.first = std::max(last_ + 1, sequence_by_clock());
     ticket.last = batch.operations_ ? ticket.first + batch.operations_ - 1 : last_;
@@ -496,12 +541,14 @@ void Store::begin_locked(WriteBatch& batch, bool sync, CommitTicket& ticket) {
         if (logged && !sync) start_housekeeper();
         if (logged) ticket.lsn = append(batch, ticket.first, logged);
     } catch (...) {
-        undo(batch, ticket.first, applied);
+        undo(batch, *ticket.memtable, ticket.first, applied);
         restore_tables(ticket);
         throw;
     }
     last_ = ticket.last;
     batch.state_.store(WriteBatch::State::kCommitting, std::memory_order_relaxed);
+    if (memtable_->bytes() >= options_.memtable_bytes && !options_.hot_directory.empty())
+        start_checkpointer();
 
     std::lock_guard guard(pending_mutex_);
     ticket.older = newest_pending_;
@@ -518,15 +565,27 @@ void Store::begin_locked(WriteBatch& batch, bool sync, CommitTicket& ticket) {
 }
 
 bool Store::try_begin(WriteBatch& batch, bool sync, CommitTicket& ticket) {
+    if (generation_.load(std::memory_order_acquire)) look_in_segments(batch);
     std::unique_lock lock(commit_mutex_, std::try_to_lock);
-    if (!lock.owns_lock()) return false;
+    if (!lock.owns_lock() || !looked_in_segments(batch) || must_wait_for_memory()) return false;
     begin_locked(batch, sync, ticket);
     return true;
 }
 
 void Store::begin(WriteBatch& batch, bool sync, CommitTicket& ticket) {
-    std::lock_guard lock(commit_mutex_);
-    begin_locked(batch, sync, ticket);
+    for (;;) {
+        if (generation_.load(std::memory_order_acquire)) look_in_segments(batch);
+        std::unique_lock lock(commit_mutex_);
+        if (!looked_in_segments(batch)) continue;
+        if (must_wait_for_memory()) {
+            lock.unlock();
+            std::unique_lock waiting(checkpointer_mutex_);
+            memory_freed_.wait_for(waiting, kCheckpointPause / 10);
+            continue;
+        }
+        begin_locked(batch, sync, ticket);
+        return;
+    }
 }
 
 std::uint64_t Store::commit(WriteBatch& batch, bool sync) {
@@ -637,7 +696,7 @@ std::exception_ptr Store::error_of(const CommitTicket& ticket) {
 // REQUIRES: the commit lock and the pending lock.
 void Store::take_back(CommitTicket& ticket, std::exception_ptr error) {
     ticket.error = std::move(error);
-    undo(*ticket.batch, ticket.first, ticket.batch->operations_);
+    undo(*ticket.batch, *ticket.memtable, ticket.first, ticket.batch->operations_);
     restore_tables(ticket);
     unlink(ticket);
 }
@@ -668,46 +727,73 @@ void Store::meet_failure() {
     pending_changed_.notify_all();
 }
 
-bool Store::get(std::uint64_t table_id, std::string_view partition, std::string_view key,
-                std::uint64_t snapshot, bool deleted, FoundRow& found) const {
-    if (const Partition* rows = memtable_.find(table_id, partition)) {
-        const Version* version = rows->get(key, snapshot);
-        if (!version || (version->deleted && !deleted)) return false;
-        found.row = reference(*version);
-        return true;
-    }
-    if (!streams_.any()) return false;
-    found.held = streams_.get(table_id, partition, key, snapshot, deleted, stream_now_us(this->snapshot()));
-    if (!found.held) return false;
-    found.row = reference(*found.held);
+bool View::get(std::uint64_t table_id, std::string_view partition, std::string_view key,
+               std::uint64_t snapshot, bool deleted, FoundRow& found) const {
+    bool known = false;
+    if (get_row(*tiers_, tiers_, table_id, partition, key, snapshot, deleted, found, known)) return true;
+    if (known || !store_->streams_.any()) return false;
+    StreamRowPointer row = store_->streams_.get(table_id, partition, key, snapshot, deleted,
+                                                store_->stream_now_us(store_->snapshot()));
+    if (!row) return false;
+    found.row = reference(*row);
+    found.held = std::move(row);
     return true;
 }
 
-// The one place that knows where a partition's rows are; a frozen memtable would be merged in here (and in
-// get).
-std::unique_ptr<RowSource> Store::rows(std::uint64_t table_id, std::string_view partition,
-                                       std::uint64_t snapshot, const Bounds& bounds, bool reverse,
-                                       bool deleted) const {
-    if (const Partition* found = memtable_.find(table_id, partition)) {
-        return std::make_unique<MemTableRows>(PartitionCursor(*found, snapshot, bounds, reverse, deleted));
-    }
-    return stream_rows(table_id, partition, snapshot, bounds, reverse, deleted, false);
+std::unique_ptr<RowSource> View::rows(std::uint64_t table_id, std::string_view partition,
+                                      std::uint64_t snapshot, const Bounds& bounds, bool reverse,
+                                      bool deleted, bool with_keys) const {
+    auto source = row_source(*tiers_, tiers_, table_id, partition, snapshot, bounds, reverse, deleted);
+    if (source) return source;
+    return store_->stream_rows(table_id, partition, snapshot, bounds, reverse, deleted, with_keys);
 }
 
-std::unique_ptr<RowSource> Store::rows_with_keys(std::uint64_t table_id, std::string_view partition,
-                                                 std::uint64_t snapshot, const Bounds& bounds, bool reverse,
-                                                 bool deleted) const {
-    // Those of the memtable know their keys anyway.
-    if (memtable_.find(table_id, partition)) {
-        return rows(table_id, partition, snapshot, bounds, reverse, deleted);
+std::uint64_t View::count(std::uint64_t table_id, std::string_view partition, std::uint64_t snapshot) const {
+    PartitionSources sources(*tiers_, table_id, partition);
+    if (!sources.empty()) return count_rows(sources, snapshot);
+    if (!store_->streams_.any()) return 0;
+    return store_->streams_.count(table_id, partition, snapshot, store_->stream_now_us(store_->snapshot()));
+}
+
+std::vector<std::string> View::partitions(std::uint64_t table_id) const {
+    std::vector<std::string> names = store_->streams_.any() ? store_->streams_.partitions(table_id, snapshot_)
+                                                            : std::vector<std::string>();
+    auto add = [&](const MemTable& table) {
+        for (const Partition* partition : table.partitions(table_id)) {
+            if (partition->any(snapshot_)) names.emplace_back(partition->name());
+        }
+    };
+    add(*tiers_->active);
+    for (const auto& table : tiers_->frozen) add(*table);
+    if (const SegmentList* list = tiers_->segments_of(table_id)) {
+        for (const auto& segment : *list) {
+            for (const PartitionRange& range : segment->partitions()) names.emplace_back(range.name);
+        }
     }
-    return stream_rows(table_id, partition, snapshot, bounds, reverse, deleted, true);
+    std::sort(names.begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    return names;
+}
+
+std::vector<ArrowBatch> View::rows_as_arrow(std::uint64_t table_id, std::string_view partition,
+                                            std::uint64_t snapshot, const Bounds& bounds, bool deleted,
+                                            const RowReader& reader, const std::vector<int>& columns,
+                                            std::int64_t batch_rows) const {
+    PartitionSources sources(*tiers_, table_id, partition);
+    if (sources.segments.empty()) {
+        return Readable::rows_as_arrow(table_id, partition, snapshot, bounds, deleted, reader, columns,
+                                       batch_rows);
+    }
+    std::vector<ArrowBatch> batches;
+    kalam::rows_as_arrow(sources, tiers_, snapshot, bounds, deleted, reader, columns, batch_rows, batches);
+    return batches;
 }
 
 std::unique_ptr<RowSource> Store::stream_rows(std::uint64_t table_id, std::string_view partition,
                                               std::uint64_t snapshot, const Bounds& bounds, bool reverse,
                                               bool deleted, bool with_keys) const {
-    if (!streams_.any()) return std::make_unique<NoRows>();
+    if (!streams_.any())
+        return std::make_unique<StreamRows>(std::vector<StreamRowPointer>(), std::vector<std::string>());
     std::vector<std::string> keys;
     std::vector<StreamRowPointer> found =
         streams_.scan(table_id, partition, snapshot, bounds, reverse, deleted,
@@ -720,48 +806,29 @@ std::uint64_t Store::sequence_by_clock() const {
     return now_ms > 0 ? static_cast<std::uint64_t>(now_ms) << 22 : 0;
 }
 
-std::vector<ArrowBatch> Readable::rows_as_arrow(std::uint64_t table_id, std::string_view partition,
-                                                std::uint64_t snapshot, const Bounds& bounds, bool deleted,
-                                                const RowReader& reader, const std::vector<int>& columns,
-                                                std::int64_t batch_rows) const {
-    std::vector<ArrowBatch> batches;
-    std::unique_ptr<RowSource> source = rows(table_id, partition, snapshot, bounds, false, deleted);
-    ArrowBuilder builder(reader, columns);
-    batch_rows = std::max<std::int64_t>(batch_rows, 1);
-    RowRef chunk[kRowsAtOnce];
-    while (std::size_t count = source->next(chunk, kRowsAtOnce)) {
-        for (std::size_t at = 0; at < count;) {
-            std::size_t room = static_cast<std::size_t>(batch_rows - builder.rows());
-            std::size_t offered = std::min(room, count - at);
-            std::size_t taken = builder.append(chunk + at, offered);
-            at += taken;
-            if (taken < offered || builder.rows() >= batch_rows) batches.push_back(builder.finish());
+StoreStatistics Store::statistics() const {
+    std::shared_ptr<const Tiers> now = tiers();
+    StoreStatistics numbers{};
+    auto add = [&](const MemTable& table) {
+        numbers.memtable_bytes += table.bytes();
+        numbers.memtable_entries += table.entries();
+    };
+    add(*now->active);
+    for (const auto& table : now->frozen) add(*table);
+    for (const auto& [table_id, list] : *now->segments) {
+        for (const auto& segment : list) {
+            numbers.hot_segments++;
+            numbers.hot_bytes += segment->entry().file_bytes;
+            numbers.hot_rows += static_cast<std::uint64_t>(segment->rows());
+            numbers.hot_index_bytes += segment->index_bytes();
         }
     }
-    if (builder.rows() > 0) batches.push_back(builder.finish());
-    return batches;
-}
-
-std::uint64_t Store::count(std::uint64_t table_id, std::string_view partition, std::uint64_t snapshot) const {
-    if (const Partition* rows = memtable_.find(table_id, partition)) return rows->count(snapshot);
-    if (!streams_.any()) return 0;
-    return streams_.count(table_id, partition, snapshot, stream_now_us(this->snapshot()));
-}
-
-std::vector<std::string> Store::partitions(std::uint64_t table_id) const {
-    std::uint64_t published = snapshot();
-    std::vector<std::string> names =
-        streams_.any() ? streams_.partitions(table_id, published) : std::vector<std::string>();
-    for (const Partition* partition : memtable_.partitions(table_id)) {
-        if (partition->any(published)) names.emplace_back(partition->name());
-    }
-    std::sort(names.begin(), names.end());
-    return names;
-}
-
-StoreStatistics Store::statistics() const {
-    return {memtable_.bytes(), memtable_.entries(), streams_.bytes(),
-            streams_.rows(),   log_->bytes(),       snapshot()};
+    numbers.hot_cache_bytes = cache_.bytes();
+    numbers.stream_bytes = streams_.bytes();
+    numbers.stream_rows = streams_.rows();
+    numbers.log_bytes = log_->bytes();
+    numbers.last_sequence = snapshot();
+    return numbers;
 }
 
 std::uint64_t Store::append_lease(std::int64_t end_ms) {
@@ -793,6 +860,7 @@ void Store::close() {
         if (closed_.exchange(true)) return;
         poisoned = !poison_.empty();
     }
+    stop_checkpointer();
     stop_housekeeper();
     {
         std::unique_lock lock(pending_mutex_);

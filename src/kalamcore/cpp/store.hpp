@@ -21,11 +21,14 @@
 
 #include "arrow_export.hpp"
 #include "arrow_import.hpp"
+#include "checkpoint_file.hpp"
 #include "clock.hpp"
 #include "ids.hpp"
 #include "memtable.hpp"
 #include "random.hpp"
+#include "readable.hpp"
 #include "streams.hpp"
+#include "tiers.hpp"
 #include "vfs.hpp"
 #include "wal.hpp"
 
@@ -43,6 +46,12 @@ struct RowOperation {
     std::string_view partition;
     std::string_view key;
     std::string_view row;
+};
+
+// What the store must know of a table to write its rows to segments; without a reader they are never written.
+struct TableDescription {
+    std::shared_ptr<const RowReader> reader;
+    std::vector<std::string> column_names;
 };
 
 // Reads the operations of a record one after the other; drawn in docs/formats.md.
@@ -78,7 +87,8 @@ class WriteBatch {
     void add_rows(OperationKind kind, std::uint64_t table_id, std::uint32_t version,
                   std::string_view partition, const EncodedRows& rows);
     // In effect with the commit: the table takes rows of this version and no other; ttl_us > 0: a STREAM.
-    void define_table(std::uint64_t table_id, std::uint32_t version, const StreamOptions& stream);
+    void define_table(std::uint64_t table_id, std::uint32_t version, const StreamOptions& stream,
+                      TableDescription description = {});
     void drop_table(std::uint64_t table_id);
     // As if everything from operation `size` on had never been added. REQUIRES: it is what size() was at
     // `mark`.
@@ -114,6 +124,7 @@ class WriteBatch {
         std::uint32_t version;
         bool dropped;
         StreamOptions stream;
+        TableDescription description;
     };
     enum class State : std::uint8_t { kOpen, kCommitting, kCommitted };
 
@@ -130,17 +141,23 @@ class WriteBatch {
     std::size_t partition_begin_ = 0;
     std::size_t partition_size_ = 0;
     std::atomic<State> state_{State::kOpen};
+    // What segments have of its keys, an operation each, as of the tiers' generation; none where they have
+    // nothing of its tables.
+    std::vector<NewestVersion> in_segments_;
+    std::uint64_t probed_generation_ = 0;
 };
 
 struct TableState {
     std::uint32_t version;
     bool dropped;
     bool stream;
+    TableDescription description;
 };
 
 // A commit on its way. Lives on its thread's stack; in the store's list until it is published or has failed.
 struct CommitTicket {
     WriteBatch* batch = nullptr;
+    MemTable* memtable = nullptr;  // where it was applied
     std::uint64_t first = 0;
     std::uint64_t last = 0;
     std::uint64_t lsn = 0;  // 0: nothing of it is logged
@@ -154,53 +171,53 @@ struct CommitTicket {
     std::vector<std::pair<std::uint64_t, std::optional<TableState>>> replaced;  // definitions, to be restored
 };
 
-// A row that was found. Valid while the store is; a stream's also holds its bytes.
-struct FoundRow {
-    RowRef row{};
-    StreamRowPointer held;
-};
-
-// Rows in the order they were asked for, some at a time.
-class RowSource {
-  public:
-    virtual ~RowSource() = default;
-    // Up to `max` rows; fewer only at the end. They are valid while the source and the store are. `keys`,
-    // where given, gets their keys; REQUIRES: the source was asked for with keys.
-    virtual std::size_t next(RowRef* out, std::size_t max, std::string_view* keys = nullptr) = 0;
-};
-
-// What rows are read from: the store, or a transaction laid over it.
-class Readable {
-  public:
-    virtual ~Readable() = default;
-    // What a read should ask for: the newest of the store, or the transaction's own.
-    virtual std::uint64_t snapshot() const = 0;
-    // The newest version at or below `snapshot`; a tombstone only where asked for.
-    virtual bool get(std::uint64_t table_id, std::string_view partition, std::string_view key,
-                     std::uint64_t snapshot, bool deleted, FoundRow& found) const = 0;
-    // REQUIRES: the strings of `bounds` outlive the source.
-    virtual std::unique_ptr<RowSource> rows(std::uint64_t table_id, std::string_view partition,
-                                            std::uint64_t snapshot, const Bounds& bounds, bool reverse,
-                                            bool deleted) const = 0;
-    virtual std::uint64_t count(std::uint64_t table_id, std::string_view partition,
-                                std::uint64_t snapshot) const = 0;
-    virtual std::vector<std::string> partitions(std::uint64_t table_id) const = 0;
-    std::vector<ArrowBatch> rows_as_arrow(std::uint64_t table_id, std::string_view partition,
-                                          std::uint64_t snapshot, const Bounds& bounds, bool deleted,
-                                          const RowReader& reader, const std::vector<int>& columns,
-                                          std::int64_t batch_rows) const;
-};
-
 struct StoreOptions {
     std::uint64_t wal_file_bytes = 64u << 20;
     std::uint64_t stream_bytes_max = 64u << 20;
     // What a commit with sync=false wrote is on the disk within this time.
     std::int64_t sync_interval_ms = 100;
     int worker_id = 0;
+    // Where hot segments and the checkpoint are; it exists. Empty: there are none, and rows stay in memory.
+    std::string hot_directory;
+    // The memtable is frozen beyond it, and written to hot segments in the background.
+    std::uint64_t memtable_bytes = 64u << 20;
+    std::uint64_t hot_cache_bytes = 64u << 20;
 };
 
 struct StoreStatistics {
     std::uint64_t memtable_bytes, memtable_entries, stream_bytes, stream_rows, log_bytes, last_sequence;
+    std::uint64_t hot_segments, hot_bytes, hot_rows, hot_index_bytes, hot_cache_bytes;
+};
+
+class Store;
+
+// What one reader sees: the rows of one snapshot, kept for as long as it is.
+//
+// Thread safety: may be read from any thread. REQUIRES: the store outlives it.
+class View final : public Readable {
+  public:
+    View() = default;
+
+    std::uint64_t snapshot() const override { return snapshot_; }
+    bool get(std::uint64_t table_id, std::string_view partition, std::string_view key, std::uint64_t snapshot,
+             bool deleted, FoundRow& found) const override;
+    std::unique_ptr<RowSource> rows(std::uint64_t table_id, std::string_view partition,
+                                    std::uint64_t snapshot, const Bounds& bounds, bool reverse, bool deleted,
+                                    bool with_keys = false) const override;
+    std::uint64_t count(std::uint64_t table_id, std::string_view partition,
+                        std::uint64_t snapshot) const override;
+    std::vector<std::string> partitions(std::uint64_t table_id) const override;
+    std::vector<ArrowBatch> rows_as_arrow(std::uint64_t table_id, std::string_view partition,
+                                          std::uint64_t snapshot, const Bounds& bounds, bool deleted,
+                                          const RowReader& reader, const std::vector<int>& columns,
+                                          std::int64_t batch_rows) const override;
+
+  private:
+    friend class Store;
+
+    const Store* store_ = nullptr;
+    std::shared_ptr<const Tiers> tiers_;
+    std::uint64_t snapshot_ = 0;
 };
 
 // Thread safety: every method may be called from any thread. No method holds a lock while it waits for
@@ -216,8 +233,12 @@ class Store final : public Readable {
     Store& operator=(const Store&) = delete;
 
     const LogRecovery& recovery() const { return recovery_; }
-    void define_table(std::uint64_t table_id, std::uint32_t version, const StreamOptions& stream);
+    void define_table(std::uint64_t table_id, std::uint32_t version, const StreamOptions& stream,
+                      TableDescription description = {});
+    // Of rows that were written to segments the newest version alone is kept: who reads more than once at one
+    // snapshot, beside a checkpoint, pins a view. Other reads then throw SnapshotGone.
     std::uint64_t snapshot() const override { return published_.load(std::memory_order_acquire); }
+    View pin() const;
 
     // All of it or nothing; returns the sequence number of the last operation. Throws DuplicateKey,
     // WriteConflict, Poisoned, OutcomeUnknown, IoError.
@@ -230,20 +251,35 @@ class Store final : public Readable {
     std::uint64_t finish(CommitTicket& ticket);
 
     bool get(std::uint64_t table_id, std::string_view partition, std::string_view key, std::uint64_t snapshot,
-             bool deleted, FoundRow& found) const override;
+             bool deleted, FoundRow& found) const override {
+        return pin().get(table_id, partition, key, snapshot, deleted, found);
+    }
     std::unique_ptr<RowSource> rows(std::uint64_t table_id, std::string_view partition,
-                                    std::uint64_t snapshot, const Bounds& bounds, bool reverse,
-                                    bool deleted) const override;
-    // The same, from a source that tells keys too.
-    std::unique_ptr<RowSource> rows_with_keys(std::uint64_t table_id, std::string_view partition,
-                                              std::uint64_t snapshot, const Bounds& bounds, bool reverse,
-                                              bool deleted) const;
+                                    std::uint64_t snapshot, const Bounds& bounds, bool reverse, bool deleted,
+                                    bool with_keys = false) const override {
+        return pin().rows(table_id, partition, snapshot, bounds, reverse, deleted, with_keys);
+    }
     std::uint64_t count(std::uint64_t table_id, std::string_view partition,
-                        std::uint64_t snapshot) const override;
-    std::vector<std::string> partitions(std::uint64_t table_id) const override;
+                        std::uint64_t snapshot) const override {
+        return pin().count(table_id, partition, snapshot);
+    }
+    std::vector<std::string> partitions(std::uint64_t table_id) const override {
+        return pin().partitions(table_id);
+    }
+    std::vector<ArrowBatch> rows_as_arrow(std::uint64_t table_id, std::string_view partition,
+                                          std::uint64_t snapshot, const Bounds& bounds, bool deleted,
+                                          const RowReader& reader, const std::vector<int>& columns,
+                                          std::int64_t batch_rows) const override {
+        return pin().rows_as_arrow(table_id, partition, snapshot, bounds, deleted, reader, columns,
+                                   batch_rows);
+    }
+
+    // Writes what memory holds to hot segments, and lets go of the log up to there. Returns the rows written.
+    // Throws IoError where there was no room, and nothing has changed then; Poisoned.
+    std::uint64_t checkpoint();
     // What the sequence numbers of a commit begin with now, unless they are beyond that already.
     std::uint64_t sequence_by_clock() const;
-    std::uint64_t hash_seed() const { return memtable_.seed(); }
+    std::uint64_t hash_seed() const { return hash_seed_; }
     StoreStatistics statistics() const;
 
     // Ids that were never given before, in this life of the database or an earlier one.
@@ -254,14 +290,35 @@ class Store final : public Readable {
     void close();
 
   private:
+    friend class View;
+
+    void load_checkpoint();
     void replay(RecordType type, std::uint64_t lsn, std::string_view payload);
+    std::shared_ptr<const Tiers> tiers() const;
+    void set_tiers(std::shared_ptr<const Tiers> tiers);
+    void look_in_segments(WriteBatch& batch) const;
+    bool looked_in_segments(const WriteBatch& batch) const;
+    NewestVersion newest_of(const WriteBatch& batch, const RowOperation& operation,
+                            const std::vector<const Partition*>& frozen) const;
+    bool must_wait_for_memory() const;
+    void freeze();
+    std::uint64_t write_segments();
+    void compact_hot(CheckpointState& state, SegmentMap& segments,
+                     const std::unordered_map<std::uint64_t, TableState>& tables,
+                     std::vector<std::uint64_t>& made, std::vector<std::uint64_t>& removed);
+    void discard(const std::vector<std::uint64_t>& made, bool named);
+    void install(const Tiers& written, std::shared_ptr<const SegmentMap> segments);
+    void start_checkpointer();
+    void keep_checkpoints();
+    void stop_checkpointer();
+    void poison(const std::string& why);
     void begin_locked(WriteBatch& batch, bool sync, CommitTicket& ticket);
     void check_tables(const WriteBatch& batch) const;
     void set_tables(const WriteBatch& batch, CommitTicket& ticket);
     void restore_tables(CommitTicket& ticket);
     std::uint64_t apply(const WriteBatch& batch, std::uint64_t first, CommitTicket& ticket,
                         std::uint64_t& applied);
-    void undo(const WriteBatch& batch, std::uint64_t first, std::uint64_t operations);
+    void undo(const WriteBatch& batch, MemTable& memtable, std::uint64_t first, std::uint64_t operations);
     std::uint64_t append(const WriteBatch& batch, std::uint64_t first, std::uint64_t logged);
     std::uint64_t append_lease(std::int64_t end_ms);
     std::int64_t extend_lease(std::int64_t wanted_ms);
@@ -285,8 +342,11 @@ class Store final : public Readable {
     const std::shared_ptr<FileSystem> files_;
     const std::string directory_;
     const std::shared_ptr<Clock> clock_;
+    const std::shared_ptr<RandomSource> random_;
+    const StoreOptions options_;
+    const std::uint64_t hash_seed_;
     LogRecovery recovery_;
-    MemTable memtable_;
+    BlockCache cache_;
     Streams streams_;
     std::unique_ptr<Log> log_;
     std::atomic<std::uint64_t> published_{0};
@@ -299,6 +359,25 @@ class Store final : public Readable {
     std::int64_t lease_end_ms_ = 0;  // no id of this millisecond or later was given; 0: none ever
     std::uint64_t drops_known_ = 0;
     std::string poison_;  // why nothing more is written
+
+    // Which tiers there are. Replaced under the commit lock and this one; read under either.
+    mutable std::mutex tiers_mutex_;
+    std::shared_ptr<const Tiers> tiers_;
+    MemTable* memtable_ = nullptr;  // the active one of tiers_; guarded by the commit lock
+    std::atomic<std::uint64_t> generation_{0};
+
+    // One checkpoint at a time. Taken before the commit lock.
+    std::mutex checkpoint_mutex_;
+    CheckpointState checkpoint_;
+
+    // The checkpointer writes frozen memtables to segments in the background.
+    std::mutex checkpointer_mutex_;
+    std::condition_variable checkpointer_changed_;
+    std::condition_variable memory_freed_;
+    bool checkpoint_wanted_ = false;
+    bool checkpointer_stops_ = false;
+    std::atomic<bool> checkpoint_fails_{false};
+    std::thread checkpointer_;
 
     // The commits between the commit lock and readers, oldest first. Taken after the commit lock where both
     // are.

@@ -54,6 +54,8 @@ class OverlaidRows final : public RowSource {
         return count;
     }
 
+    void forget() override { below_->forget(); }
+
   private:
     void fill() {
         at_ = 0;
@@ -81,12 +83,19 @@ class OverlaidRows final : public RowSource {
 
 }  // namespace
 
+Transaction::Transaction(const Store& store)
+    : store_(store),
+      below_(store.pin()),
+      snapshot_(below_.snapshot()),
+      next_(snapshot_ + 1),
+      own_(store.hash_seed()) {}
+
 Transaction::Transaction(const Store& store, std::uint64_t snapshot)
-    : store_(store), snapshot_(snapshot), next_(snapshot + 1), own_(store.hash_seed()) {}
+    : store_(store), below_(store.pin()), snapshot_(snapshot), next_(snapshot + 1), own_(store.hash_seed()) {}
 
 bool Transaction::in_snapshot(const Partition& partition, std::string_view key) const {
     FoundRow found;
-    return store_.get(partition.table_id(), partition.name(), key, snapshot_, false, found);
+    return below_.get(partition.table_id(), partition.name(), key, snapshot_, false, found);
 }
 
 std::uint64_t Transaction::write(WriteBatch& batch) {
@@ -152,7 +161,7 @@ bool Transaction::get(std::uint64_t table_id, std::string_view partition, std::s
     const Partition* own = own_.find(table_id, partition);
     const Version* version = own ? own->get(key, kAll) : nullptr;
     if (!version || version->deleted) {
-        bool below = store_.get(table_id, partition, key, snapshot_, deleted, found);
+        bool below = below_.get(table_id, partition, key, snapshot_, deleted, found);
         if (!version || !below || found.row.deleted) return below;
         if (!deleted) return false;
     }
@@ -162,17 +171,17 @@ bool Transaction::get(std::uint64_t table_id, std::string_view partition, std::s
 }
 
 std::unique_ptr<RowSource> Transaction::rows(std::uint64_t table_id, std::string_view partition,
-                                             std::uint64_t, const Bounds& bounds, bool reverse,
-                                             bool deleted) const {
+                                             std::uint64_t, const Bounds& bounds, bool reverse, bool deleted,
+                                             bool with_keys) const {
     const Partition* own = own_.find(table_id, partition);
-    if (!own) return store_.rows(table_id, partition, snapshot_, bounds, reverse, deleted);
+    if (!own) return below_.rows(table_id, partition, snapshot_, bounds, reverse, deleted, with_keys);
     return std::make_unique<OverlaidRows>(
-        store_.rows_with_keys(table_id, partition, snapshot_, bounds, reverse, deleted),
+        below_.rows(table_id, partition, snapshot_, bounds, reverse, deleted, true),
         PartitionCursor(*own, kAll, bounds, reverse, true), reverse, deleted);
 }
 
 std::uint64_t Transaction::count(std::uint64_t table_id, std::string_view partition, std::uint64_t) const {
-    std::uint64_t rows = store_.count(table_id, partition, snapshot_);
+    std::uint64_t rows = below_.count(table_id, partition, snapshot_);
     const Partition* own = own_.find(table_id, partition);
     if (!own) return rows;
     PartitionCursor cursor(*own, kAll, {}, false, true);
@@ -186,13 +195,24 @@ std::uint64_t Transaction::count(std::uint64_t table_id, std::string_view partit
 }
 
 std::vector<std::string> Transaction::partitions(std::uint64_t table_id) const {
-    std::vector<std::string> names = store_.partitions(table_id);
+    std::vector<std::string> names = below_.partitions(table_id);
     for (const Partition* own : own_.partitions(table_id)) {
         if (own->any(kAll)) names.emplace_back(own->name());
     }
     std::sort(names.begin(), names.end());
     names.erase(std::unique(names.begin(), names.end()), names.end());
     return names;
+}
+
+std::vector<ArrowBatch> Transaction::rows_as_arrow(std::uint64_t table_id, std::string_view partition,
+                                                   std::uint64_t snapshot, const Bounds& bounds, bool deleted,
+                                                   const RowReader& reader, const std::vector<int>& columns,
+                                                   std::int64_t batch_rows) const {
+    if (own_.find(table_id, partition)) {
+        return Readable::rows_as_arrow(table_id, partition, snapshot, bounds, deleted, reader, columns,
+                                       batch_rows);
+    }
+    return below_.rows_as_arrow(table_id, partition, snapshot_, bounds, deleted, reader, columns, batch_rows);
 }
 
 }  // namespace kalam

@@ -21,7 +21,9 @@ namespace kalam {
 
 class Transaction final : public Readable {
   public:
-    // REQUIRES: `store` outlives it; no snapshot above `snapshot` was read with `snapshot` meant.
+    // Of the rows as they are now, which it pins. REQUIRES: `store` outlives it.
+    explicit Transaction(const Store& store);
+    // Of the rows as they were; a read throws SnapshotGone where they are not kept any more.
     Transaction(const Store& store, std::uint64_t snapshot);
 
     std::uint64_t snapshot() const override { return snapshot_; }
@@ -43,11 +45,15 @@ class Transaction final : public Readable {
     bool get(std::uint64_t table_id, std::string_view partition, std::string_view key, std::uint64_t snapshot,
              bool deleted, FoundRow& found) const override;
     std::unique_ptr<RowSource> rows(std::uint64_t table_id, std::string_view partition,
-                                    std::uint64_t snapshot, const Bounds& bounds, bool reverse,
-                                    bool deleted) const override;
+                                    std::uint64_t snapshot, const Bounds& bounds, bool reverse, bool deleted,
+                                    bool with_keys = false) const override;
     std::uint64_t count(std::uint64_t table_id, std::string_view partition,
                         std::uint64_t snapshot) const override;
     std::vector<std::string> partitions(std::uint64_t table_id) const override;
+    std::vector<ArrowBatch> rows_as_arrow(std::uint64_t table_id, std::string_view partition,
+                                          std::uint64_t snapshot, const Bounds& bounds, bool deleted,
+                                          const RowReader& reader, const std::vector<int>& columns,
+                                          std::int64_t batch_rows) const override;
 
   private:
     struct Write {
@@ -60,6 +66,7 @@ class Transaction final : public Readable {
     bool in_snapshot(const Partition& partition, std::string_view key) const;
 
     const Store& store_;
+    const View below_;
     const std::uint64_t snapshot_;
     std::uint64_t next_;
     MemTable own_;

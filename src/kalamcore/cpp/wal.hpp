@@ -40,6 +40,7 @@ struct LogOptions {
 // What recovery found and did. `torn_bytes` is 0 when the log ended whole.
 struct LogRecovery {
     std::uint64_t records = 0;
+    std::uint64_t first_lsn = 1;  // of the oldest file
     std::uint64_t last_lsn = 0;
     std::uint64_t torn_bytes = 0;
     std::string torn_file;  // name of the log file that was cut

@@ -3,6 +3,7 @@
 LOCK            the owner's pid, for people; the claim itself is a lock on the directory
 database.json   format version and the database's own id
 wal/            the log
+hot/            hot segments, and the checkpoint that names them
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class Directory:
             self.database_id = self._read_or_create_identity()
             self.wal = os.path.join(path, "wal")
             files.make_directory(self.wal)
+            self.hot = os.path.join(path, "hot")
+            files.make_directory(self.hot)
         except BaseException:
             self.release()
             raise

@@ -6,9 +6,10 @@ The work is the core's (kalamcore.store); this is where it meets schemas, settin
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from kalamcore import errors as core
-from kalamcore.store import Store, WriteBatch
+from kalamcore.store import Store, View, WriteBatch
 from kalamcore.system import Clock, FileSystem, RandomSource
 from kalamdb.engine.core_errors import translated
 from kalamdb.engine.directory import Directory
@@ -28,6 +29,8 @@ class Engine:
         stream_bytes_max: int,
         sync_interval_ms: int,
         worker_id: int,
+        memtable_bytes: int,
+        hot_cache_bytes: int,
         clock: Clock | None = None,
         random: RandomSource | None = None,
     ) -> None:
@@ -45,6 +48,9 @@ class Engine:
                     stream_bytes_max=stream_bytes_max,
                     sync_interval_ms=sync_interval_ms,
                     worker_id=worker_id,
+                    hot_directory=self.directory.hot,
+                    memtable_bytes=memtable_bytes,
+                    hot_cache_bytes=hot_cache_bytes,
                 )
             except BaseException:
                 self.directory.release()
@@ -61,13 +67,27 @@ class Engine:
             rows = self._rows[key] = TableRows(schema, history)
         return rows
 
-    def define(self, schema: TableSchema) -> None:
+    def define(self, schema: TableSchema, history: Sequence[TableSchema]) -> None:
         """Let the table take rows of this schema version, and of no other."""
-        self.store.define_table(schema.table_id, schema.version, **stream_options(schema))
+        self.store.define_table(schema.table_id, schema.version, **core_definition(schema, history))
 
     def snapshot(self) -> int:
         """The sequence number that a reader sees up to."""
         return self.store.snapshot()
+
+    def view(self) -> View:
+        """The rows as they are now, kept while it is."""
+        return self.store.view()
+
+    def checkpoint(self) -> int:
+        """Write what memory holds to hot segments, and let go of the log up to there; the rows written.
+
+        Raises StorageUnavailable where there was no room (nothing has changed then), DatabasePoisoned.
+        """
+        try:
+            return self.store.checkpoint()
+        except core.CoreError as error:
+            raise translated(error) from error
 
     def commit(self, batch: WriteBatch, *, sync: bool) -> int:
         """All of the batch or nothing; its last sequence number.
@@ -92,10 +112,14 @@ class Engine:
             self.directory.release()
 
 
-def stream_options(schema: TableSchema) -> dict[str, int]:
-    """What the core must know of a STREAM table; nothing for the others."""
+def core_definition(schema: TableSchema, history: Sequence[TableSchema]) -> dict[str, Any]:
+    """What the core must know of a table: how its rows are read and written to segments, or how long a STREAM's live.
+
+    Not the cached reader: a definition may come before its commit, which may fail.
+    """
     if schema.kind is not TableKind.STREAM:
-        return {}
+        rows = TableRows(schema, history)
+        return {"reader": rows.reader, "column_names": rows.column_names}
     return {
         "stream_ttl_us": (schema.options.ttl_s or 0) * 1_000_000,
         "stream_rows_max": schema.options.max_rows or 0,

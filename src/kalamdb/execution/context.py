@@ -58,6 +58,8 @@ class Context:
     namespace: str
     catalog: Catalog
     snapshot: int
+    reader: Readable
+    """What rows are read from, at `snapshot`, which it keeps."""
     now: datetime.datetime
     function_context: FunctionContext
     parameters: Sequence[object] = ()
@@ -69,11 +71,6 @@ class Context:
     """Where its writes go and are seen, until they are committed together."""
     temporary: dict[str, Relation] = field(default_factory=dict)
     """Relations of this statement alone, by names that no table can have."""
-
-    @property
-    def reader(self) -> Readable:
-        """What rows are read from, at `snapshot`."""
-        return self.services.engine.store if self.transaction is None else self.transaction
 
     def write(self, batch: WriteBatch) -> int:
         """Commit the batch, or put it to the open transaction: all of it or nothing. The sequence number of its last

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kalamdb.auth import Action, authorize, may_see
 from kalamdb.catalog.catalog import Catalog, CatalogChange, View
-from kalamdb.engine.engine import stream_options
+from kalamdb.engine.engine import core_definition
 from kalamdb.engine.tables import TableRows
 from kalamdb.errors import (
     DuplicateObject,
@@ -160,7 +160,11 @@ def create_table(statement: CreateTable, context: Context) -> Result:
 
     def definitions(batch: WriteBatch, catalog: Catalog) -> None:
         for schema in made:
-            batch.define_table(schema.table_id, schema.version, **stream_options(schema))
+            batch.define_table(
+                schema.table_id,
+                schema.version,
+                **core_definition(schema, catalog.history[schema.table_id]),
+            )
 
     context.services.change_catalog(change, definitions)
     return Result.affected(0, message)
@@ -298,7 +302,11 @@ def alter_table(statement: AlterTable, context: Context) -> Result:
 
     def definitions(batch: WriteBatch, catalog: Catalog) -> None:
         for schema in altered:
-            batch.define_table(schema.table_id, schema.version, **stream_options(schema))
+            batch.define_table(
+                schema.table_id,
+                schema.version,
+                **core_definition(schema, catalog.history[schema.table_id]),
+            )
 
     try:
         context.services.change_catalog(change, definitions)
@@ -306,7 +314,7 @@ def alter_table(statement: AlterTable, context: Context) -> Result:
         # SET NOT NULL closes the table to writers of the old version while it looks; open it again.
         for schema in current:
             if context.services.catalog.table(schema.namespace, schema.name) == schema:
-                context.services.engine.define(schema)
+                context.services.engine.define(schema, context.services.catalog.history[schema.table_id])
         raise
     return Result.affected(0, f"Altered table {namespace}.{statement.table.name}")
 
@@ -467,12 +475,13 @@ def _check_no_null(name: str, changed: TableSchema, catalog: Catalog, context: C
     newest snapshot shows is all there is.
     """
     engine = context.services.engine
-    engine.define(changed)
-    rows = TableRows(changed, [*catalog.history[changed.table_id], changed])
+    history = [*catalog.history[changed.table_id], changed]
+    engine.define(changed, history)
+    rows = TableRows(changed, history)
     position = changed.position(name)
-    snapshot = engine.snapshot()
-    for partition in engine.store.partitions(changed.table_id):
-        values = engine.store.scan(changed.table_id, partition, snapshot, rows.reader, [position])
+    view = engine.view()
+    for partition in view.partitions(changed.table_id):
+        values = view.scan(changed.table_id, partition, view.snapshot, rows.reader, [position])
         nulls = sum(1 for (value,) in values if value is None)
         if nulls:
             raise NotNullViolation(

@@ -1,0 +1,315 @@
+// How rows leave memory: the store's memtable is frozen, written to hot segments, and let go together with
+// its log. The order is the point: a crash between any two steps loses nothing, because the log goes only
+// after a durable checkpoint names the segments, and what no checkpoint names is removed by the next opening.
+#include <algorithm>
+#include <cerrno>
+#include <set>
+#include <utility>
+
+#include "errors.hpp"
+#include "store.hpp"
+
+namespace kalam {
+
+namespace {
+
+constexpr std::size_t kRowsAtOnce = 256;
+// Hot segments of a table are merged when these many are of like size.
+constexpr std::size_t kSegmentsOfLikeSize = 4;
+constexpr auto kPause = std::chrono::seconds(1);
+// Beside small memtables a few commits more may be in memory than the setting says.
+constexpr std::uint64_t kWaitedForBytesMin = 64u << 10;
+
+bool is_no_room(const IoError& error) {
+    return error.code == ENOSPC || error.code == EDQUOT || error.code == EFBIG || error.code == EMFILE ||
+           error.code == ENFILE || error.code == ENOMEM;
+}
+
+// Writes all of a source to the segment.
+void write_rows(HotSegmentWriter& writer, std::string_view partition, RowSource& source) {
+    RowRef rows[kRowsAtOnce];
+    std::string_view keys[kRowsAtOnce];
+    while (std::size_t count = source.next(rows, kRowsAtOnce, keys)) {
+        writer.add(partition, keys, rows, count);
+        source.forget();
+    }
+}
+
+// The newest segments that are worth merging: each not much larger than all before it together.
+std::size_t segments_to_merge(const SegmentList& list) {
+    std::uint64_t bytes = 0;
+    std::size_t count = 0;
+    for (const auto& segment : list) {
+        if (count && segment->entry().file_bytes > bytes * 2) break;
+        bytes += segment->entry().file_bytes;
+        count++;
+    }
+    return count >= kSegmentsOfLikeSize ? count : 0;
+}
+
+}  // namespace
+
+// REQUIRES: the commit lock.
+void Store::freeze() {
+    if (memtable_->entries() == 0) return;
+    auto next = std::make_shared<Tiers>(*tiers_);
+    memtable_->freeze();
+    next->frozen.insert(next->frozen.begin(), next->active);
+    next->active = std::make_shared<MemTable>(hash_seed_);
+    set_tiers(std::move(next));
+}
+
+std::uint64_t Store::checkpoint() {
+    if (options_.hot_directory.empty())
+        throw Error("the store was opened without a directory for hot segments");
+    std::lock_guard one_at_a_time(checkpoint_mutex_);
+    try {
+        std::uint64_t rows = write_segments();
+        checkpoint_fails_.store(false, std::memory_order_release);
+        memory_freed_.notify_all();
+        return rows;
+    } catch (const IoError& error) {
+        if (!is_no_room(error)) poison(error.what());
+        throw;
+    }
+}
+
+// REQUIRES: the checkpoint lock.
+std::uint64_t Store::write_segments() {
+    std::shared_ptr<const Tiers> written;
+    std::unordered_map<std::uint64_t, TableState> tables;
+    CheckpointState state = checkpoint_;
+    {
+        std::lock_guard guard(commit_mutex_);
+        if (closed()) throw Error("the store is closed");
+        if (!poison_.empty()) throw Poisoned(poison_);
+        undo_dropped();
+        freeze();
+        written = tiers_;
+        tables = tables_;
+        state.lsn = log_->last();
+        state.last_sequence = last_;
+        state.lease_end_ms = lease_end_ms_;
+    }
+    auto gone = [&](std::uint64_t table_id) {
+        auto known = tables.find(table_id);
+        return known != tables.end() && known->second.dropped;
+    };
+    bool drops = std::any_of(state.segments.begin(), state.segments.end(),
+                             [&](const HotSegmentEntry& entry) { return gone(entry.table_id); });
+    if (written->frozen.empty() && !drops) return 0;
+    {
+        // What is frozen is published, or taken back, by those who commit it.
+        std::unique_lock lock(pending_mutex_);
+        publish_pending();
+        pending_waiters_++;
+        pending_changed_.wait(lock, [&] {
+            publish_pending();
+            return !oldest_pending_ || oldest_pending_->first > state.last_sequence;
+        });
+        pending_waiters_--;
+    }
+    state.lsn = std::min(state.lsn, log_->written());
+    log_->flush(state.lsn, true);
+
+    std::vector<std::uint64_t> made;
+    std::vector<std::uint64_t> removed;
+    std::uint64_t rows = 0;
+    auto segments = std::make_shared<SegmentMap>(*written->segments);
+    bool named = false;
+    try {
+        std::set<std::uint64_t> table_ids;
+        for (const auto& memtable : written->frozen) {
+            table_ids.insert(memtable->table_ids().begin(), memtable->table_ids().end());
+        }
+        for (std::uint64_t table_id : table_ids) {
+            auto known = tables.find(table_id);
+            if (known == tables.end() || known->second.dropped || known->second.stream ||
+                !known->second.description.reader) {
+                if (known != tables.end() && !known->second.dropped && !known->second.stream) {
+                    throw Error("table " + std::to_string(table_id) +
+                                " cannot be written to a segment: it was defined without a reader");
+                }
+                continue;
+            }
+            std::set<std::string_view> names;
+            for (const auto& memtable : written->frozen) {
+                for (const Partition* partition : memtable->partitions(table_id))
+                    names.insert(partition->name());
+            }
+            const TableDescription& description = known->second.description;
+            std::uint64_t number = state.next_segment++;
+            made.push_back(number);
+            HotSegmentWriter writer(*files_, options_.hot_directory, number, table_id, *description.reader,
+                                    description.column_names);
+            for (std::string_view name : names) {
+                std::vector<std::unique_ptr<RowSource>> sources;
+                for (const auto& memtable : written->frozen) {
+                    const Partition* partition = memtable->find(table_id, name);
+                    if (!partition) continue;
+                    sources.push_back(memtable_source(
+                        PartitionCursor(*partition, state.last_sequence, {}, false, true), written));
+                }
+                auto source = sources.size() == 1 ? std::move(sources.front())
+                                                  : merged(std::move(sources), false, true);
+                write_rows(writer, name, *source);
+            }
+            if (writer.rows() == 0) continue;
+            rows += static_cast<std::uint64_t>(writer.rows());
+            HotSegmentEntry entry = writer.finish();
+            SegmentList& list = (*segments)[table_id];
+            list.insert(list.begin(), HotSegment::open(*files_, options_.hot_directory, entry, cache_));
+        }
+        for (auto at = segments->begin(); at != segments->end();) {
+            if (!gone(at->first)) {
+                ++at;
+                continue;
+            }
+            for (const auto& segment : at->second) removed.push_back(segment->entry().number);
+            at = segments->erase(at);
+        }
+        compact_hot(state, *segments, tables, made, removed);
+        state.segments.clear();
+        for (const auto& [table_id, list] : *segments) {
+            for (const auto& segment : list) state.segments.push_back(segment->entry());
+        }
+        if (!made.empty()) files_->sync_directory(options_.hot_directory);
+        named = true;
+        write_checkpoint(*files_, options_.hot_directory, state);
+    } catch (const std::exception&) {
+        // Numbers are given once: blocks may be cached under them.
+        checkpoint_.next_segment = state.next_segment;
+        discard(made, named);
+        throw;
+    }
+    checkpoint_ = std::move(state);
+    install(*written, std::move(segments));
+    log_->release(checkpoint_.lsn);
+    for (std::uint64_t number : removed) {
+        cache_.drop(number);
+        files_->remove(options_.hot_directory + "/" + hot_segment_name(number));
+    }
+    return rows;
+}
+
+// Removes segments of a checkpoint that did not take place, unless it may have: `named` says that it was
+// being written. The next opening removes what is left.
+void Store::discard(const std::vector<std::uint64_t>& made, bool named) {
+    try {
+        if (named) {
+            auto found = read_checkpoint(*files_, options_.hot_directory);
+            if (found && found->next_segment == checkpoint_.next_segment) return;
+        }
+        for (std::uint64_t number : made) {
+            cache_.drop(number);
+            std::string path = options_.hot_directory + "/" + hot_segment_name(number);
+            if (files_->exists(path)) files_->remove(path);
+        }
+    } catch (const std::exception&) {
+    }
+}
+
+// Merges segments of like size. REQUIRES: the checkpoint lock; `segments` are nobody else's yet.
+void Store::compact_hot(CheckpointState& state, SegmentMap& segments,
+                        const std::unordered_map<std::uint64_t, TableState>& tables,
+                        std::vector<std::uint64_t>& made, std::vector<std::uint64_t>& removed) {
+    for (auto& [table_id, list] : segments) {
+        std::size_t count = segments_to_merge(list);
+        auto known = tables.find(table_id);
+        if (!count || known == tables.end() || !known->second.description.reader) continue;
+        const TableDescription& description = known->second.description;
+        std::set<std::string_view> names;
+        for (std::size_t at = 0; at < count; at++) {
+            for (const PartitionRange& range : list[at]->partitions()) names.insert(range.name);
+        }
+        Tiers merging;
+        merging.active = std::make_shared<MemTable>(hash_seed_);
+        auto only = std::make_shared<SegmentMap>();
+        (*only)[table_id] = SegmentList(list.begin(), list.begin() + static_cast<std::ptrdiff_t>(count));
+        merging.segments = only;
+        std::uint64_t number = state.next_segment++;
+        made.push_back(number);
+        HotSegmentWriter writer(*files_, options_.hot_directory, number, table_id, *description.reader,
+                                description.column_names);
+        for (std::string_view name : names) {
+            auto source = row_source(merging, only, table_id, name, ~std::uint64_t{0}, {}, false, true);
+            write_rows(writer, name, *source);
+        }
+        HotSegmentEntry entry = writer.finish();
+        for (std::size_t at = 0; at < count; at++) removed.push_back(list[at]->entry().number);
+        list.erase(list.begin(), list.begin() + static_cast<std::ptrdiff_t>(count));
+        list.insert(list.begin(), HotSegment::open(*files_, options_.hot_directory, entry, cache_));
+    }
+}
+
+// The segments stand for the memtables that were written; newer ones stay.
+void Store::install(const Tiers& written, std::shared_ptr<const SegmentMap> segments) {
+    std::lock_guard guard(commit_mutex_);
+    auto next = std::make_shared<Tiers>(*tiers_);
+    next->frozen.resize(next->frozen.size() - written.frozen.size());
+    next->segments = std::move(segments);
+    next->generation++;
+    set_tiers(std::move(next));
+}
+
+// REQUIRES: the commit lock.
+bool Store::must_wait_for_memory() const {
+    if (options_.hot_directory.empty() || tiers_->frozen.empty()) return false;
+    // Where a checkpoint fails for want of room, the log says so to who writes; waiting would not help.
+    return memtable_->bytes() >= 2 * options_.memtable_bytes + kWaitedForBytesMin &&
+           !checkpoint_fails_.load(std::memory_order_acquire);
+}
+
+void Store::poison(const std::string& why) {
+    std::lock_guard guard(commit_mutex_);
+    if (poison_.empty()) {
+        poison_ = "the database takes no more writes until it is opened again: " + why;
+    }
+}
+
+// REQUIRES: the commit lock.
+void Store::start_checkpointer() {
+    if (!tiers_->frozen.empty()) return;
+    freeze();
+    std::lock_guard guard(checkpointer_mutex_);
+    checkpoint_wanted_ = true;
+    if (!checkpointer_.joinable() && !checkpointer_stops_) {
+        checkpointer_ = std::thread([this] { keep_checkpoints(); });
+    }
+    checkpointer_changed_.notify_one();
+}
+
+void Store::keep_checkpoints() {
+    std::unique_lock lock(checkpointer_mutex_);
+    for (;;) {
+        checkpointer_changed_.wait(lock, [this] { return checkpointer_stops_ || checkpoint_wanted_; });
+        if (checkpointer_stops_) return;
+        checkpoint_wanted_ = false;
+        lock.unlock();
+        bool failed = false;
+        try {
+            checkpoint();
+        } catch (const std::exception&) {
+            // Rows stay in memory and in the log; it is tried again.
+            failed = true;
+            checkpoint_fails_.store(true, std::memory_order_release);
+        }
+        lock.lock();
+        memory_freed_.notify_all();
+        if (failed) {
+            checkpointer_changed_.wait_for(lock, kPause, [this] { return checkpointer_stops_; });
+            checkpoint_wanted_ = true;
+        }
+    }
+}
+
+void Store::stop_checkpointer() {
+    {
+        std::lock_guard guard(checkpointer_mutex_);
+        checkpointer_stops_ = true;
+        checkpointer_changed_.notify_all();
+    }
+    if (checkpointer_.joinable()) checkpointer_.join();
+}
+
+}  // namespace kalam

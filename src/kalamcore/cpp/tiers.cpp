@@ -1,0 +1,495 @@
+#include "tiers.hpp"
+
+#include <algorithm>
+#include <deque>
+#include <utility>
+
+namespace kalam {
+
+namespace {
+
+constexpr std::size_t kRowsAtOnce = 256;
+// Of a block, more pieces than this between rows that are not to be shown are copied together.
+constexpr std::size_t kPiecesMax = 8;
+
+RowRef reference(const Version& version) {
+    return {version.data(), version.length, version.sequence, version.deleted};
+}
+
+class MemTableRows final : public RowSource {
+  public:
+    MemTableRows(const PartitionCursor& cursor, std::shared_ptr<const void> hold)
+        : cursor_(cursor), hold_(std::move(hold)) {}
+    std::size_t next(RowRef* out, std::size_t max, std::string_view* keys) override {
+        std::size_t count = 0;
+        while (count < max) {
+            const Version* version = cursor_.next();
+            if (!version) break;
+            if (keys) keys[count] = cursor_.key();
+            out[count++] = reference(*version);
+        }
+        return count;
+    }
+
+  private:
+    PartitionCursor cursor_;
+    std::shared_ptr<const void> hold_;
+};
+
+// The rows that `bounds` leave of a partition in a segment.
+std::pair<std::int64_t, std::int64_t> bounded(const HotSegment& segment, const PartitionRange& range,
+                                              const Bounds& bounds) {
+    std::int64_t begin = bounds.low ? segment.lower_bound(range, *bounds.low) : range.begin;
+    std::int64_t end = range.end;
+    if (bounds.high) {
+        end = segment.lower_bound(range, *bounds.high);
+        if (end < range.end) {
+            std::uint32_t at = segment.block_of(end);
+            if (segment.block(at)->compare_key(end - segment.block_begin(at), *bounds.high) == 0) end++;
+        }
+    }
+    return {begin, std::max(begin, end)};
+}
+
+// Rows of a segment, encoded as they are asked for.
+class SegmentRows final : public RowSource {
+  public:
+    SegmentRows(const HotSegment& segment, std::int64_t begin, std::int64_t end, std::uint64_t snapshot,
+                bool reverse, bool deleted, std::shared_ptr<const void> hold)
+        : segment_(segment),
+          begin_(begin),
+          end_(end),
+          snapshot_(snapshot),
+          reverse_(reverse),
+          deleted_(deleted),
+          hold_(std::move(hold)) {}
+
+    std::size_t next(RowRef* out, std::size_t max, std::string_view* keys) override {
+        given_.emplace_back();
+        std::string& bytes = given_.back();
+        places_.clear();
+        while (places_.size() < max && begin_ < end_) {
+            std::int64_t row = reverse_ ? end_ - 1 : begin_;
+            if (!block_ || row < block_begin_ || row >= block_begin_ + block_->rows()) {
+                std::uint32_t at = segment_.block_of(row);
+                block_ = segment_.block(at);
+                block_begin_ = segment_.block_begin(at);
+            }
+            reverse_ ? --end_ : ++begin_;
+            std::int64_t inside = row - block_begin_;
+            std::uint64_t sequence = block_->sequence(inside);
+            if (sequence > snapshot_) throw SnapshotGone();
+            bool deleted = block_->deleted(inside);
+            if (deleted && !deleted_) continue;
+            Place place{bytes.size(), 0, 0, sequence, deleted};
+            block_->append_row(inside, bytes);
+            place.key = bytes.size();
+            if (keys) block_->append_key(inside, bytes);
+            place.end = bytes.size();
+            places_.push_back(place);
+        }
+        for (std::size_t at = 0; at < places_.size(); at++) {
+            const Place& place = places_[at];
+            out[at] = {bytes.data() + place.row, place.key - place.row, place.sequence, place.deleted};
+            if (keys) keys[at] = {bytes.data() + place.key, place.end - place.key};
+        }
+        return places_.size();
+    }
+
+    void forget() override {
+        while (given_.size() > 1) given_.pop_front();
+    }
+
+  private:
+    struct Place {
+        std::size_t row, key, end;
+        std::uint64_t sequence;
+        bool deleted;
+    };
+
+    const HotSegment& segment_;
+    std::int64_t begin_, end_;
+    const std::uint64_t snapshot_;
+    const bool reverse_, deleted_;
+    std::shared_ptr<const void> hold_;
+    std::shared_ptr<const ColumnBlock> block_;
+    std::int64_t block_begin_ = 0;
+    std::deque<std::string> given_;
+    std::vector<Place> places_;
+};
+
+class MergedRows final : public RowSource {
+  public:
+    MergedRows(std::vector<std::unique_ptr<RowSource>> sources, bool reverse, bool deleted)
+        : reverse_(reverse), deleted_(deleted) {
+        for (auto& source : sources) {
+            heads_.push_back(std::make_unique<Head>());
+            heads_.back()->source = std::move(source);
+            heads_.back()->fill();
+        }
+    }
+
+    std::size_t next(RowRef* out, std::size_t max, std::string_view* keys) override {
+        std::size_t count = 0;
+        while (count < max) {
+            Head* least = nullptr;
+            for (auto& head : heads_) {
+                if (head->at == head->filled) continue;
+                if (!least) {
+                    least = head.get();
+                    continue;
+                }
+                int order = head->keys[head->at].compare(least->keys[least->at]);
+                if (reverse_ ? order > 0 : order < 0) least = head.get();
+            }
+            if (!least) break;
+            RowRef row = least->rows[least->at];
+            std::string_view key = least->keys[least->at];
+            // Older versions of the same key; the chosen head last, as filling it again may free the key.
+            for (auto& head : heads_) {
+                if (head.get() != least && head->at < head->filled && head->keys[head->at] == key)
+                    head->skip();
+            }
+            least->skip();
+            if (row.deleted && !deleted_) continue;
+            if (keys) keys[count] = key;
+            out[count++] = row;
+        }
+        return count;
+    }
+
+    void forget() override {
+        for (auto& head : heads_) head->source->forget();
+    }
+
+  private:
+    static constexpr std::size_t kAtOnce = 64;
+    struct Head {
+        std::unique_ptr<RowSource> source;
+        RowRef rows[kAtOnce];
+        std::string_view keys[kAtOnce];
+        std::size_t at = 0;
+        std::size_t filled = 0;
+
+        void fill() {
+            at = 0;
+            filled = source->next(rows, kAtOnce, keys);
+        }
+        void skip() {
+            if (++at == filled && filled == kAtOnce) fill();
+        }
+    };
+
+    std::vector<std::unique_ptr<Head>> heads_;
+    const bool reverse_, deleted_;
+};
+
+// What a row of a segment is, of which `found` is to hold the bytes.
+void find_in_block(const HotSegment& segment, std::int64_t row, FoundRow& found, std::uint64_t snapshot) {
+    std::uint32_t at = segment.block_of(row);
+    std::shared_ptr<const ColumnBlock> block = segment.block(at);
+    std::int64_t inside = row - segment.block_begin(at);
+    std::uint64_t sequence = block->sequence(inside);
+    if (sequence > snapshot) throw SnapshotGone();
+    auto bytes = std::make_shared<std::string>();
+    block->append_row(inside, *bytes);
+    found.row = {bytes->data(), bytes->size(), sequence, block->deleted(inside)};
+    found.held = std::move(bytes);
+}
+
+// The first and last key of a memtable's partition that a snapshot shows.
+bool ends_of(const Partition& partition, std::uint64_t snapshot, std::string_view& first,
+             std::string_view& last) {
+    PartitionCursor forward(partition, snapshot, {}, false, true);
+    if (!forward.next()) return false;
+    first = forward.key();
+    PartitionCursor backward(partition, snapshot, {}, true, true);
+    backward.next();
+    last = backward.key();
+    return true;
+}
+
+}  // namespace
+
+void append_as_arrow(RowSource& source, const RowReader& reader, const std::vector<int>& columns,
+                     std::int64_t batch_rows, std::vector<ArrowBatch>& batches) {
+    ArrowBuilder builder(reader, columns);
+    batch_rows = std::max<std::int64_t>(batch_rows, 1);
+    RowRef chunk[kRowsAtOnce];
+    while (std::size_t count = source.next(chunk, kRowsAtOnce)) {
+        for (std::size_t at = 0; at < count;) {
+            std::size_t room = static_cast<std::size_t>(batch_rows - builder.rows());
+            std::size_t offered = std::min(room, count - at);
+            std::size_t taken = builder.append(chunk + at, offered);
+            at += taken;
+            if (taken < offered || builder.rows() >= batch_rows) batches.push_back(builder.finish());
+        }
+        source.forget();
+    }
+    if (builder.rows() > 0) batches.push_back(builder.finish());
+}
+
+std::vector<ArrowBatch> Readable::rows_as_arrow(std::uint64_t table_id, std::string_view partition,
+                                                std::uint64_t snapshot, const Bounds& bounds, bool deleted,
+                                                const RowReader& reader, const std::vector<int>& columns,
+                                                std::int64_t batch_rows) const {
+    std::vector<ArrowBatch> batches;
+    append_as_arrow(*rows(table_id, partition, snapshot, bounds, false, deleted), reader, columns, batch_rows,
+                    batches);
+    return batches;
+}
+
+std::unique_ptr<RowSource> memtable_source(const PartitionCursor& cursor, std::shared_ptr<const void> hold) {
+    return std::make_unique<MemTableRows>(cursor, std::move(hold));
+}
+
+std::unique_ptr<RowSource> merged(std::vector<std::unique_ptr<RowSource>> sources, bool reverse,
+                                  bool deleted) {
+    return std::make_unique<MergedRows>(std::move(sources), reverse, deleted);
+}
+
+PartitionSources::PartitionSources(const Tiers& tiers, std::uint64_t table_id, std::string_view partition) {
+    auto look = [&](const MemTable& table) {
+        if (const Partition* found = table.find(table_id, partition)) memory.push_back(found);
+    };
+    look(*tiers.active);
+    for (const auto& table : tiers.frozen) look(*table);
+    if (const SegmentList* list = tiers.segments_of(table_id)) {
+        for (const auto& segment : *list) {
+            if (const PartitionRange* range = segment->find(partition))
+                segments.push_back({segment.get(), range});
+        }
+    }
+}
+
+bool get_row(const Tiers& tiers, const std::shared_ptr<const void>& hold, std::uint64_t table_id,
+             std::string_view partition, std::string_view key, std::uint64_t snapshot, bool deleted,
+             FoundRow& found, bool& known) {
+    auto in_memory = [&](const MemTable& table, const Version*& version) {
+        const Partition* rows = table.find(table_id, partition);
+        if (!rows) return;
+        known = true;
+        version = rows->get(key, snapshot);
+    };
+    const Version* version = nullptr;
+    in_memory(*tiers.active, version);
+    for (std::size_t at = 0; !version && at < tiers.frozen.size(); at++)
+        in_memory(*tiers.frozen[at], version);
+    if (version) {
+        if (version->deleted && !deleted) return false;
+        found.row = reference(*version);
+        found.held = hold;
+        return true;
+    }
+    const SegmentList* list = tiers.segments_of(table_id);
+    if (!list) return false;
+    for (const auto& segment : *list) {
+        const PartitionRange* range = segment->find(partition);
+        if (!range) continue;
+        known = true;
+        std::int64_t row = segment->find_row(*range, key);
+        if (row < 0) continue;
+        find_in_block(*segment, row, found, snapshot);
+        return !found.row.deleted || deleted;
+    }
+    return false;
+}
+
+std::unique_ptr<RowSource> row_source(const Tiers& tiers, std::shared_ptr<const void> hold,
+                                      std::uint64_t table_id, std::string_view partition,
+                                      std::uint64_t snapshot, const Bounds& bounds, bool reverse,
+                                      bool deleted) {
+    PartitionSources sources(tiers, table_id, partition);
+    if (sources.empty()) return nullptr;
+    bool alone = sources.memory.size() + sources.segments.size() == 1;
+    // Where several are merged, a tombstone hides what is below it, and is let go after that.
+    bool shown = alone ? deleted : true;
+    std::vector<std::unique_ptr<RowSource>> all;
+    for (const Partition* rows : sources.memory) {
+        all.push_back(memtable_source(PartitionCursor(*rows, snapshot, bounds, reverse, shown), hold));
+    }
+    for (const auto& [segment, range] : sources.segments) {
+        auto [begin, end] = bounded(*segment, *range, bounds);
+        if (begin == end && !alone) continue;
+        all.push_back(std::make_unique<SegmentRows>(*segment, begin, end, snapshot, reverse, shown, hold));
+    }
+    if (alone) return std::move(all.front());
+    return merged(std::move(all), reverse, deleted);
+}
+
+std::uint64_t count_rows(const PartitionSources& sources, std::uint64_t snapshot) {
+    // From the oldest source up: what each adds to those below it.
+    std::uint64_t rows = 0;
+    auto live_in_segments = [&](std::string_view key, std::size_t newest) {
+        for (std::size_t at = newest; at < sources.segments.size(); at++) {
+            const auto& [segment, range] = sources.segments[at];
+            std::int64_t row = segment->find_row(*range, key);
+            if (row < 0) continue;
+            std::uint32_t block = segment->block_of(row);
+            return !segment->block(block)->deleted(row - segment->block_begin(block));
+        }
+        return false;
+    };
+    for (std::size_t at = sources.segments.size(); at-- > 0;) {
+        const auto& [segment, range] = sources.segments[at];
+        if (range->sequence_max > snapshot) throw SnapshotGone();
+        std::uint64_t own = static_cast<std::uint64_t>(range->end - range->begin - range->tombstones);
+        bool apart = true;
+        for (std::size_t below = at + 1; below < sources.segments.size(); below++) {
+            const PartitionRange& other = *sources.segments[below].range;
+            apart = apart && (range->high < other.low || range->low > other.high);
+        }
+        rows += own;
+        if (apart) continue;
+        rows -= own;
+        std::string key;
+        for (std::int64_t row = range->begin; row < range->end; row++) {
+            std::uint32_t block_number = segment->block_of(row);
+            std::shared_ptr<const ColumnBlock> block = segment->block(block_number);
+            std::int64_t inside = row - segment->block_begin(block_number);
+            key.clear();
+            block->append_key(inside, key);
+            bool below = live_in_segments(key, at + 1);
+            bool now = !block->deleted(inside);
+            if (now && !below) rows++;
+            if (!now && below) rows--;
+        }
+    }
+    for (std::size_t at = sources.memory.size(); at-- > 0;) {
+        const Partition& partition = *sources.memory[at];
+        bool lowest = at + 1 == sources.memory.size() && sources.segments.empty();
+        if (lowest) {
+            rows = partition.count(snapshot);
+            continue;
+        }
+        std::string_view first, last;
+        if (!ends_of(partition, snapshot, first, last)) continue;
+        bool apart = true;
+        for (const auto& [segment, range] : sources.segments) {
+            apart = apart && (last < range->low || first > range->high);
+        }
+        for (std::size_t below = at + 1; apart && below < sources.memory.size(); below++) {
+            std::string_view low, high;
+            if (ends_of(*sources.memory[below], snapshot, low, high)) apart = last < low || first > high;
+        }
+        if (apart) {
+            rows += partition.count(snapshot);
+            continue;
+        }
+        PartitionCursor cursor(partition, snapshot, {}, false, true);
+        while (const Version* version = cursor.next()) {
+            const Version* older = nullptr;
+            for (std::size_t below = at + 1; !older && below < sources.memory.size(); below++) {
+                older = sources.memory[below]->get(cursor.key(), snapshot);
+            }
+            bool below = older ? !older->deleted : live_in_segments(cursor.key(), 0);
+            if (!version->deleted && !below) rows++;
+            if (version->deleted && below) rows--;
+        }
+    }
+    return rows;
+}
+
+NewestVersion newest_in_segments(const PartitionSources& sources, std::string_view key) {
+    for (const auto& [segment, range] : sources.segments) {
+        std::int64_t row = segment->find_row(*range, key);
+        if (row < 0) continue;
+        std::uint32_t at = segment->block_of(row);
+        std::shared_ptr<const ColumnBlock> block = segment->block(at);
+        std::int64_t inside = row - segment->block_begin(at);
+        return {block->sequence(inside), !block->deleted(inside)};
+    }
+    return {};
+}
+
+void rows_as_arrow(const PartitionSources& sources, const std::shared_ptr<const void>& hold,
+                   std::uint64_t snapshot, const Bounds& bounds, bool deleted, const RowReader& reader,
+                   const std::vector<int>& columns, std::int64_t batch_rows,
+                   std::vector<ArrowBatch>& batches) {
+    for (std::size_t at = 0; at < sources.segments.size(); at++) {
+        const auto& [segment, range] = sources.segments[at];
+        if (range->sequence_max > snapshot) throw SnapshotGone();
+        auto [begin, end] = bounded(*segment, *range, bounds);
+        if (begin == end) continue;
+        // Rows that a newer source has a version of.
+        std::vector<std::int64_t> hidden;
+        auto hide = [&](std::string_view key) {
+            std::int64_t row = segment->find_row(*range, key);
+            if (row >= begin && row < end) hidden.push_back(row);
+        };
+        Bounds own{&range->low, &range->high};
+        for (const Partition* rows : sources.memory) {
+            PartitionCursor cursor(*rows, snapshot, own, false, true);
+            while (cursor.next()) hide(cursor.key());
+        }
+        for (std::size_t newer = 0; newer < at; newer++) {
+            const auto& [above, other] = sources.segments[newer];
+            auto [first, last] = bounded(*above, *other, own);
+            std::string key;
+            for (std::int64_t row = first; row < last; row++) {
+                std::uint32_t block = above->block_of(row);
+                key.clear();
+                above->block(block)->append_key(row - above->block_begin(block), key);
+                hide(key);
+            }
+        }
+        std::sort(hidden.begin(), hidden.end());
+
+        bool same = segment->layout().version() == reader.layout().version();
+        ArrowBuilder builder(reader, columns);
+        std::size_t next_hidden = 0;
+        for (std::uint32_t number = segment->block_of(begin); begin < end; number++) {
+            std::shared_ptr<const ColumnBlock> block = segment->block(number);
+            std::int64_t base = segment->block_begin(number);
+            std::int64_t stop = std::min(end, base + block->rows());
+            std::vector<std::pair<std::int64_t, std::int64_t>> pieces;
+            std::int64_t from = begin;
+            auto leave_out = [&](std::int64_t row) {
+                if (row > from) pieces.emplace_back(from - base, row - base);
+                from = row + 1;
+            };
+            if (!deleted && range->tombstones) {
+                for (std::int64_t row = begin; row < stop; row++) {
+                    bool is_hidden = next_hidden < hidden.size() && hidden[next_hidden] == row;
+                    while (next_hidden < hidden.size() && hidden[next_hidden] == row) next_hidden++;
+                    if (is_hidden || block->deleted(row - base)) leave_out(row);
+                }
+            } else {
+                for (; next_hidden < hidden.size() && hidden[next_hidden] < stop; next_hidden++) {
+                    if (hidden[next_hidden] >= from) leave_out(hidden[next_hidden]);
+                }
+            }
+            if (from < stop) pieces.emplace_back(from - base, stop - base);
+            if (same && pieces.size() <= kPiecesMax) {
+                for (const auto& [first, last] : pieces) {
+                    batches.push_back(ColumnBlock::slice(block, first, last, columns));
+                }
+            } else {
+                std::string bytes;
+                for (const auto& [first, last] : pieces) {
+                    for (std::int64_t row = first; row < last; row++) {
+                        bytes.clear();
+                        block->append_row(row, bytes);
+                        RowRef one{bytes.data(), bytes.size(), block->sequence(row), block->deleted(row)};
+                        while (builder.append(&one, 1) == 0) batches.push_back(builder.finish());
+                    }
+                }
+                if (builder.rows() >= batch_rows) batches.push_back(builder.finish());
+            }
+            begin = stop;
+        }
+        if (builder.rows() > 0) batches.push_back(builder.finish());
+    }
+    if (sources.memory.empty()) return;
+    std::vector<std::unique_ptr<RowSource>> all;
+    bool alone = sources.memory.size() == 1;
+    for (const Partition* rows : sources.memory) {
+        all.push_back(
+            memtable_source(PartitionCursor(*rows, snapshot, bounds, false, !alone || deleted), hold));
+    }
+    std::unique_ptr<RowSource> source =
+        alone ? std::move(all.front()) : merged(std::move(all), false, deleted);
+    append_as_arrow(*source, reader, columns, batch_rows, batches);
+}
+
+}  // namespace kalam

@@ -1,0 +1,82 @@
+// Where a database's rows are, newest first: the memtable that takes writes, frozen ones on their way to the
+// disk, hot segments. And views: what one reader sees of them, fixed.
+//
+// Invariant: of a key, a source that stands before another has the newer versions.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "hot_segment.hpp"
+#include "memtable.hpp"
+#include "readable.hpp"
+
+namespace kalam {
+
+using SegmentList = std::vector<std::shared_ptr<const HotSegment>>;  // of one table, newest first
+using SegmentMap = std::unordered_map<std::uint64_t, SegmentList>;
+
+// Thread safety: immutable, but for the active memtable's rows.
+struct Tiers {
+    std::shared_ptr<MemTable> active;
+    std::vector<std::shared_ptr<MemTable>> frozen;  // newest first
+    std::shared_ptr<const SegmentMap> segments;
+    // Rises whenever rows move to, or change places in, segments.
+    std::uint64_t generation = 0;
+
+    const SegmentList* segments_of(std::uint64_t table_id) const {
+        auto found = segments->find(table_id);
+        return found == segments->end() ? nullptr : &found->second;
+    }
+};
+
+// The newest version of a key, as a writer asks for it; `sequence` 0: there is none.
+struct NewestVersion {
+    std::uint64_t sequence = 0;
+    bool live = false;
+};
+
+// The sources that have rows of one partition, newest first.
+struct PartitionSources {
+    PartitionSources() = default;
+    PartitionSources(const Tiers& tiers, std::uint64_t table_id, std::string_view partition);
+
+    struct InSegment {
+        const HotSegment* segment;
+        const PartitionRange* range;
+    };
+    std::vector<const Partition*> memory;
+    std::vector<InSegment> segments;
+
+    bool empty() const { return memory.empty() && segments.empty(); }
+};
+
+// Reads over tiers. They hold what they give by `hold`, which holds the tiers.
+bool get_row(const Tiers& tiers, const std::shared_ptr<const void>& hold, std::uint64_t table_id,
+             std::string_view partition, std::string_view key, std::uint64_t snapshot, bool deleted,
+             FoundRow& found, bool& known);
+// Null where no source has rows of the partition.
+std::unique_ptr<RowSource> row_source(const Tiers& tiers, std::shared_ptr<const void> hold,
+                                      std::uint64_t table_id, std::string_view partition,
+                                      std::uint64_t snapshot, const Bounds& bounds, bool reverse,
+                                      bool deleted);
+// The rows of several sources in key order as one; of a key, the first source's version stands.
+std::unique_ptr<RowSource> merged(std::vector<std::unique_ptr<RowSource>> sources, bool reverse,
+                                  bool deleted);
+// Rows of one memtable's partition.
+std::unique_ptr<RowSource> memtable_source(const PartitionCursor& cursor, std::shared_ptr<const void> hold);
+
+std::uint64_t count_rows(const PartitionSources& sources, std::uint64_t snapshot);
+// Of what is in segments alone.
+NewestVersion newest_in_segments(const PartitionSources& sources, std::string_view key);
+// Batches of the segments' rows that nothing newer stands before, in the segments' own memory where that can
+// be; then those of memory.
+void rows_as_arrow(const PartitionSources& sources, const std::shared_ptr<const void>& hold,
+                   std::uint64_t snapshot, const Bounds& bounds, bool deleted, const RowReader& reader,
+                   const std::vector<int>& columns, std::int64_t batch_rows,
+                   std::vector<ArrowBatch>& batches);
+
+}  // namespace kalam
