@@ -42,3 +42,8 @@ class DuplicateKeyError(CoreError):
 
 class WriteConflictError(CoreError):
     operation: int
+
+class ColdMissError(CoreError):
+    table_id: int
+    partition: bytes
+    blocks: list[tuple[int, int]]

@@ -1,7 +1,10 @@
 # cython: language_level=3, freethreading_compatible=True
 """What the core raises. Each class mirrors one of cpp/errors.hpp."""
 
+from libc.stdint cimport uint32_t, uint64_t
 from libcpp.string cimport string
+from libcpp.utility cimport pair
+from libcpp.vector cimport vector
 
 
 class CoreError(Exception):
@@ -94,6 +97,17 @@ class WriteConflictError(_Operation):
     """A key or a schema changed since the batch's snapshot: `operation`, its index in the batch."""
 
 
+class ColdMissError(CoreError):
+    """A read needs what is in a storage and not in memory: `blocks`, pairs of segment and number, of the partition
+    (`table_id`, `partition`); none: its manifest."""
+
+    def __init__(self, message, table_id=0, partition=b"", blocks=()):
+        super().__init__(message)
+        self.table_id = table_id
+        self.partition = partition
+        self.blocks = blocks
+
+
 cdef extern from *:
     """
     #include <new>
@@ -107,6 +121,7 @@ cdef extern from *:
         std::string path;
         long long first = 0;
         long long second = 0;
+        std::vector<std::pair<std::uint64_t, std::uint32_t>> blocks = {};
     };
 
     // REQUIRES: called inside a catch block.
@@ -115,31 +130,33 @@ cdef extern from *:
         try {
             throw;
         } catch (const IoError& e) {
-            caught = {1, e.what(), e.operation, e.path, e.code, 0};
+            caught = Caught{1, e.what(), e.operation, e.path, e.code, 0};
         } catch (const Corruption& e) {
-            caught = {2, e.what(), {}, e.path, static_cast<long long>(e.offset), 0};
+            caught = Caught{2, e.what(), {}, e.path, static_cast<long long>(e.offset), 0};
         } catch (const Poisoned& e) {
-            caught = {3, e.what(), {}, {}, 0, 0};
+            caught = Caught{3, e.what(), {}, {}, 0, 0};
         } catch (const OutcomeUnknown& e) {
-            caught = {4, e.what(), {}, {}, 0, 0};
+            caught = Caught{4, e.what(), {}, {}, 0, 0};
         } catch (const Locked& e) {
-            caught = {5, e.what(), {}, {}, e.owner, 0};
+            caught = Caught{5, e.what(), {}, {}, e.owner, 0};
         } catch (const UnknownFormat& e) {
-            caught = {6, e.what(), {}, {}, 0, 0};
+            caught = Caught{6, e.what(), {}, {}, 0, 0};
         } catch (const LimitExceeded& e) {
-            caught = {7, e.what(), {}, {}, static_cast<long long>(e.position), 0};
+            caught = Caught{7, e.what(), {}, {}, static_cast<long long>(e.position), 0};
         } catch (const InvalidText& e) {
-            caught = {8, e.what(), {}, {}, static_cast<long long>(e.position), 0};
+            caught = Caught{8, e.what(), {}, {}, static_cast<long long>(e.position), 0};
         } catch (const ValueMismatch& e) {
-            caught = {9, e.what(), {}, {}, e.row, e.column};
+            caught = Caught{9, e.what(), {}, {}, e.row, e.column};
         } catch (const ValueOutOfRange& e) {
-            caught = {10, e.what(), {}, {}, e.row, e.column};
+            caught = Caught{10, e.what(), {}, {}, e.row, e.column};
         } catch (const NullValue& e) {
-            caught = {11, e.what(), {}, {}, e.row, e.column};
+            caught = Caught{11, e.what(), {}, {}, e.row, e.column};
         } catch (const DuplicateKey& e) {
-            caught = {12, e.what(), {}, {}, e.operation, 0};
+            caught = Caught{12, e.what(), {}, {}, e.operation, 0};
         } catch (const WriteConflict& e) {
-            caught = {13, e.what(), {}, {}, e.operation, 0};
+            caught = Caught{13, e.what(), {}, {}, e.operation, 0};
+        } catch (const ColdMiss& e) {
+            caught = Caught{15, e.what(), {}, e.partition, static_cast<long long>(e.table_id), 0, e.blocks};
         } catch (const std::bad_alloc&) {
             caught.kind = 14;
         } catch (const std::exception& e) {
@@ -158,6 +175,7 @@ cdef extern from *:
         string path
         long long first
         long long second
+        vector[pair[uint64_t, uint32_t]] blocks
     Caught describe_current_exception "kalam::describe_current_exception"() nogil
 
 
@@ -196,4 +214,6 @@ cdef int raise_core_error() except *:
         raise WriteConflictError(message, caught.first)
     if caught.kind == 14:
         raise MemoryError("the core is out of memory")
+    if caught.kind == 15:
+        raise ColdMissError(message, caught.first, <bytes> caught.path, [(place.first, place.second) for place in caught.blocks])
     raise CoreError(message)

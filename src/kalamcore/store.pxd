@@ -5,12 +5,13 @@ from libcpp cimport bool as cpp_bool
 from libcpp.memory cimport shared_ptr, unique_ptr
 from libcpp.string cimport string
 from libcpp.string_view cimport string_view
+from libcpp.unordered_map cimport unordered_map
 from libcpp.vector cimport vector
 
 from kalamcore.errors cimport raise_core_error
 from kalamcore.ids cimport CppSnowflakes
 from kalamcore.memtable cimport Bounds
-from kalamcore.rows cimport CppArrowBatch, EncodedRows, RowReader, RowRef
+from kalamcore.rows cimport ArrowInput, CppArrowBatch, EncodedRows, RowReader, RowRef, SharedLayout
 from kalamcore.system cimport CppClock, CppFileSystem, CppRandomSource
 
 
@@ -28,6 +29,58 @@ cdef extern from "streams.hpp" namespace "kalam" nogil:
         StreamOptions()
         int64_t ttl_us
         uint64_t rows_max
+
+
+cdef extern from "sorted_blocks.hpp" namespace "kalam" nogil:
+    cdef cppclass ColumnBlock:
+        int64_t rows()
+        size_t bytes()
+
+    cdef cppclass BlockCache:
+        void add(uint64_t segment, uint32_t block, shared_ptr[const ColumnBlock] made) except +raise_core_error
+        void drop(uint64_t segment) except +raise_core_error
+        size_t bytes_max()
+
+
+cdef extern from "cold_segment.hpp" namespace "kalam" nogil:
+    cdef cppclass ColdSegmentDescription:
+        ColdSegmentDescription()
+        uint64_t id
+        SharedLayout layout
+        vector[int64_t] block_rows
+        vector[string] first_keys
+        string low
+        string high
+        string filter
+        uint64_t sequence_min
+        uint64_t sequence_max
+        int64_t tombstones
+        uint64_t complete_from
+
+    cdef cppclass CppColdSegment "kalam::ColdSegment":
+        CppColdSegment(uint64_t table_id, string partition, ColdSegmentDescription description,
+                       BlockCache& cache) except +raise_core_error
+
+    cdef cppclass CppColdPartition "kalam::ColdPartition":
+        CppColdPartition()
+        uint64_t generation
+        uint64_t watermark
+        vector[shared_ptr[const CppColdSegment]] segments
+
+    cdef cppclass ColdRegistry:
+        void drop_table(uint64_t table_id) except +raise_core_error
+        void set(uint64_t table_id, string_view partition,
+                 shared_ptr[const CppColdPartition] now) except +raise_core_error
+        void forget(uint64_t table_id, string_view partition) except +raise_core_error
+
+    shared_ptr[const ColumnBlock] block_of_batch(SharedLayout layout,
+                                                 unique_ptr[ArrowInput] batch) except +raise_core_error
+
+
+cdef extern from "key_filter.hpp" namespace "kalam" nogil:
+    uint64_t filter_hash(uint64_t partition_hash, string_view key)
+    uint64_t stable_hash(string_view bytes)
+    string filter_of "kalam::KeyFilter::made_of"(const vector[uint64_t]& hashes) except +raise_core_error
 
 
 cdef extern from "store.hpp" namespace "kalam" nogil:
@@ -90,6 +143,9 @@ cdef extern from "store.hpp" namespace "kalam" nogil:
         uint64_t count(uint64_t table_id, string_view partition, uint64_t snapshot) except +raise_core_error
         vector[string] partitions(uint64_t table_id) except +raise_core_error
 
+    void append_as_arrow(RowSource& source, const RowReader& reader, const vector[int]& columns, int64_t batch_rows,
+                         vector[CppArrowBatch]& batches) except +raise_core_error
+
     cdef cppclass StoreOptions:
         StoreOptions()
         uint64_t wal_file_bytes
@@ -99,6 +155,7 @@ cdef extern from "store.hpp" namespace "kalam" nogil:
         string hot_directory
         uint64_t memtable_bytes
         uint64_t hot_cache_bytes
+        uint64_t cold_cache_bytes
 
     cdef cppclass StoreStatistics:
         uint64_t memtable_bytes
@@ -112,9 +169,17 @@ cdef extern from "store.hpp" namespace "kalam" nogil:
         uint64_t hot_rows
         uint64_t hot_index_bytes
         uint64_t hot_cache_bytes
+        uint64_t cold_cache_bytes
+
+    cdef cppclass CppUnflushed "kalam::Unflushed":
+        string partition
+        uint64_t rows
+        uint64_t oldest
 
     cdef cppclass CppView "kalam::View"(CppReadable):
         CppView()
+        CppView hot()
+        uint64_t checkpointed()
 
     cdef cppclass CppStore "kalam::Store"(CppReadable):
         CppStore(shared_ptr[CppFileSystem] files, string directory, shared_ptr[CppClock] clock,
@@ -128,6 +193,13 @@ cdef extern from "store.hpp" namespace "kalam" nogil:
         uint64_t finish(CommitTicket& ticket) except +raise_core_error
         CppView pin() except +raise_core_error
         uint64_t checkpoint() except +raise_core_error
+        ColdRegistry& cold()
+        BlockCache& cold_cache()
+        void add_cold_table(uint64_t table_id) except +raise_core_error
+        vector[CppUnflushed] unflushed(uint64_t table_id, const unordered_map[string, uint64_t]& watermarks) \
+            except +raise_core_error
+        void drop_flushed(uint64_t table_id, const unordered_map[string, uint64_t]& watermarks) \
+            except +raise_core_error
         StoreStatistics statistics() except +raise_core_error
         CppSnowflakes& snowflakes()
         cpp_bool closed()
@@ -166,6 +238,10 @@ cdef class Store(Readable):
     # Returns the sequence number of the last operation.
     cdef uint64_t commit_operations(self, CppWriteBatch* operations, bint sync) except? 0
     cdef CppReadable* readable(self) except NULL
+
+
+cdef class Block:
+    cdef shared_ptr[const ColumnBlock] block
 
 
 cdef class View(Readable):

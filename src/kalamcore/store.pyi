@@ -1,6 +1,6 @@
 """The native half of the engine: log, memtable, streams and commit order as one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import final
 
 from typing_extensions import disjoint_base
@@ -85,6 +85,7 @@ class Readable:
         high: bytes | None = None,
         deleted: bool = False,
         batch_rows: int = 65536,
+        ordered: bool = False,
     ) -> list[object]:
         """The same as Arrow: objects with `__arrow_c_array__`, fields named f0, f1, … in the order of `columns`."""
     def count(self, table_id: int, partition: bytes, snapshot: int) -> int: ...
@@ -108,6 +109,7 @@ class Store(Readable):
         hot_directory: str | None = None,
         memtable_bytes: int = 67108864,
         hot_cache_bytes: int = 67108864,
+        cold_cache_bytes: int = 67108864,
     ) -> None:
         """Locks nothing; replays the log of `directory`. Raises CorruptionError, UnknownFormatError, IoError."""
     @property
@@ -131,6 +133,37 @@ class Store(Readable):
     def checkpoint(self) -> int:
         """Writes what memory holds to hot segments and lets go of the log up to there; the rows written. Raises
         IoError where there was no room, and nothing has changed then; PoisonedError."""
+    def add_cold_table(self, table_id: int) -> None:
+        """From now on partitions of the table may have something cold: a row each in the reserved table says which."""
+    def drop_cold_table(self, table_id: int) -> None:
+        """The table is gone."""
+    def set_cold(
+        self,
+        table_id: int,
+        partition: bytes,
+        generation: int,
+        watermark: int,
+        segments: Sequence[
+            tuple[int, Layout, Sequence[int], Sequence[bytes], bytes, bytes, bytes, int, int, int, int]
+        ],
+    ) -> None:
+        """What a partition's manifest tells. `segments`, the newest first: (id in this process, Layout, rows of each
+        block, first key of each block, least key, greatest key, key filter, least _seq, greatest _seq, tombstones, the
+        sequence number below which older versions may be missing)."""
+    def set_nothing_cold(self, table_id: int, partition: bytes) -> None:
+        """There is no manifest yet."""
+    def forget_cold(self, table_id: int, partition: bytes) -> None:
+        """The partition's manifest is to be read again."""
+    def add_cold_block(self, segment: int, number: int, layout: Layout, batch: object) -> Block:
+        """A decoded block: a record batch of the layout's columns in canonical types, then _seq and _deleted. It stays
+        in memory for as long as what is returned does."""
+    def drop_cold_blocks(self, segment: int) -> None:
+        """The segment is gone."""
+    def unflushed(self, table_id: int, watermarks: dict[bytes, int]) -> list[tuple[bytes, int, int]]:
+        """(partition, rows, least _seq of those in hot segments or 0) for each that has rows which are not cold.
+        `watermarks`: by partition, up to which _seq its rows are."""
+    def drop_flushed(self, table_id: int, watermarks: dict[bytes, int]) -> None:
+        """Lets go of hot rows that are in cold segments. Raises as checkpoint."""
     def commit(self, batch: WriteBatch, *, sync: bool = True) -> int:
         """All of it or nothing. Returns the sequence number of its last operation once it is durable as asked and
         published. Raises DuplicateKeyError, WriteConflictError (also where a table's schema version is not the
@@ -142,11 +175,26 @@ class Store(Readable):
     def close(self) -> None: ...
 
 @final
+class Block:
+    """A decoded block of a cold segment, held in memory."""
+    @property
+    def nbytes(self) -> int:
+        """Bytes it takes of the cache."""
+
+def key_filter(partition: bytes, keys: Iterable[bytes]) -> bytes:
+    """What tells that a key is not in a segment: of encoded keys of one partition. About ten bits a key."""
+
+@final
 class View(Readable):
     """What one reader sees: the rows of one snapshot. Made by Store.view(). Safe for threads."""
     @property
     def snapshot(self) -> int:
         """The sequence number up to which it sees what was committed."""
+    @property
+    def checkpointed(self) -> int:
+        """The sequence number up to which commits are in segments."""
+    def hot(self) -> View:
+        """The same without what is in cold segments alone."""
 
 @final
 class Transaction(Readable):

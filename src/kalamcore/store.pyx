@@ -10,6 +10,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libcpp.memory cimport shared_ptr, unique_ptr
 from libcpp.string cimport string
 from libcpp.string_view cimport string_view
+from libcpp.unordered_map cimport unordered_map
 from libcpp.vector cimport vector
 
 from kalamcore.ids cimport CppSnowflakes
@@ -213,10 +214,10 @@ cdef class Readable:
 
     def scan_arrow(self, uint64_t table_id, bytes partition not None, uint64_t snapshot,
                    Reader reader not None, columns, *, bytes low=None, bytes high=None, bint deleted=False,
-                   int64_t batch_rows=65536):
+                   int64_t batch_rows=65536, bint ordered=False):
         """The same as Arrow: objects with `__arrow_c_array__`, fields named f0, f1, … as in `columns`.
 
-        No rows, no batches."""
+        In key order only where `ordered`. No rows, no batches."""
         cdef CppReadable* below = self.readable()
         cdef vector[int] positions = reader.positions(columns)
         cdef string_view name = view(partition)
@@ -231,9 +232,14 @@ cdef class Readable:
         if high is not None:
             high_view = view(high)
             bounds.high = &high_view
+        cdef unique_ptr[RowSource] source
         with nogil:
-            batches = below.rows_as_arrow(table_id, name, snapshot, bounds, deleted,
-                                          dereference(reader.reader), positions, batch_rows)
+            if ordered:
+                source = below.rows(table_id, name, snapshot, bounds, False, deleted)
+                append_as_arrow(dereference(source), dereference(reader.reader), positions, batch_rows, batches)
+            else:
+                batches = below.rows_as_arrow(table_id, name, snapshot, bounds, deleted,
+                                              dereference(reader.reader), positions, batch_rows)
         return [make_batch(batches[at]) for at in range(batches.size())]
 
     def count(self, uint64_t table_id, bytes partition not None, uint64_t snapshot):
@@ -255,7 +261,7 @@ cdef class Store(Readable):
                   RandomSource random=None, uint64_t wal_file_bytes=67108864,
                   uint64_t stream_bytes_max=67108864, int64_t sync_interval_ms=100,
                   int worker_id=0, str hot_directory=None, uint64_t memtable_bytes=67108864,
-                  uint64_t hot_cache_bytes=67108864):
+                  uint64_t hot_cache_bytes=67108864, uint64_t cold_cache_bytes=67108864):
         cdef StoreOptions options
         cdef string path = directory.encode("utf-8", "surrogateescape")
         cdef Clock time = Clock.system() if clock is None else clock
@@ -267,6 +273,7 @@ cdef class Store(Readable):
         options.worker_id = worker_id
         options.memtable_bytes = memtable_bytes
         options.hot_cache_bytes = hot_cache_bytes
+        options.cold_cache_bytes = cold_cache_bytes
         if hot_directory is not None:
             options.hot_directory = hot_directory.encode("utf-8", "surrogateescape")
         with nogil:
@@ -324,6 +331,93 @@ cdef class Store(Readable):
             rows = store.checkpoint()
         return rows
 
+    # Cold segments. The store reads no storage: what it needs it says by ColdMissError, and is given by these.
+
+    def add_cold_table(self, uint64_t table_id):
+        """From now on partitions of the table may have something cold: a row each in the reserved table says which."""
+        cdef CppStore* store = self.opened()
+        with nogil:
+            store.add_cold_table(table_id)
+
+    def drop_cold_table(self, uint64_t table_id):
+        """The table is gone."""
+        self.opened().cold().drop_table(table_id)
+
+    def set_cold(self, uint64_t table_id, bytes partition not None, uint64_t generation, uint64_t watermark,
+                 segments):
+        """What a partition's manifest tells. `segments`, the newest first: (id in this process, Layout, rows of each
+        block, first key of each block, least key, greatest key, key filter, least _seq, greatest _seq, tombstones,
+        the sequence number below which older versions may be missing)."""
+        cdef CppStore* store = self.opened()
+        cdef unique_ptr[CppColdPartition] made
+        cdef shared_ptr[const CppColdPartition] known
+        cdef ColdSegmentDescription description
+        cdef shared_ptr[const CppColdSegment] segment
+        cdef Layout layout
+        made.reset(new CppColdPartition())
+        dereference(made).generation = generation
+        dereference(made).watermark = watermark
+        for identity, given, rows, first_keys, low, high, filter, least, greatest, tombstones, complete in segments:
+            layout = given
+            description = ColdSegmentDescription()
+            description.id = identity
+            description.layout = layout.layout
+            description.block_rows = rows
+            description.first_keys = first_keys
+            description.low = low
+            description.high = high
+            description.filter = filter
+            description.sequence_min = least
+            description.sequence_max = greatest
+            description.tombstones = tombstones
+            description.complete_from = complete
+            segment.reset(new CppColdSegment(table_id, <string> partition, description, store.cold_cache()))
+            dereference(made).segments.push_back(segment)
+        known.reset(made.release())
+        store.cold().set(table_id, view(partition), known)
+
+    def set_nothing_cold(self, uint64_t table_id, bytes partition not None):
+        """There is no manifest yet."""
+        cdef shared_ptr[const CppColdPartition] nothing
+        self.opened().cold().set(table_id, view(partition), nothing)
+
+    def forget_cold(self, uint64_t table_id, bytes partition not None):
+        """The partition's manifest is to be read again."""
+        self.opened().cold().forget(table_id, view(partition))
+
+    def add_cold_block(self, uint64_t segment, uint32_t number, Layout layout not None, batch):
+        """A decoded block: a record batch of the layout's columns in canonical types, then _seq and _deleted.
+
+        It stays in memory for as long as what is returned does."""
+        cdef CppStore* store = self.opened()
+        cdef Block made = Block.__new__(Block)
+        made.block = block_of_batch(layout.layout, import_batch(batch))
+        store.cold_cache().add(segment, number, made.block)
+        return made
+
+    def drop_cold_blocks(self, uint64_t segment):
+        """The segment is gone."""
+        self.opened().cold_cache().drop(segment)
+
+    def unflushed(self, uint64_t table_id, dict watermarks not None):
+        """(partition, rows, least _seq of those in hot segments or 0) for each that has rows which are not cold.
+
+        `watermarks`: by partition, up to which _seq its rows are."""
+        cdef CppStore* store = self.opened()
+        cdef unordered_map[string, uint64_t] flushed = watermarks
+        cdef vector[CppUnflushed] found
+        cdef size_t at
+        with nogil:
+            found = store.unflushed(table_id, flushed)
+        return [(<bytes> found[at].partition, found[at].rows, found[at].oldest) for at in range(found.size())]
+
+    def drop_flushed(self, uint64_t table_id, dict watermarks not None):
+        """Lets go of hot rows that are in cold segments. Raises as checkpoint."""
+        cdef CppStore* store = self.opened()
+        cdef unordered_map[string, uint64_t] flushed = watermarks
+        with nogil:
+            store.drop_flushed(table_id, flushed)
+
     def commit(self, WriteBatch batch not None, *, bint sync=True):
         """All of it or nothing. Returns the sequence number of its last operation once it is durable as asked
         and published. Raises DuplicateKeyError, WriteConflictError (also where a table's schema version is
@@ -364,6 +458,7 @@ cdef class Store(Readable):
             "hot_rows": numbers.hot_rows,
             "hot_index_bytes": numbers.hot_index_bytes,
             "hot_cache_bytes": numbers.hot_cache_bytes,
+            "cold_cache_bytes": numbers.cold_cache_bytes,
         }
 
     def snowflake_id(self):
@@ -398,6 +493,26 @@ cdef class Store(Readable):
 
 
 @cython.final
+cdef class Block:
+    """A decoded block of a cold segment, held in memory."""
+
+    @property
+    def nbytes(self):
+        """Bytes it takes of the cache."""
+        return dereference(self.block).bytes()
+
+
+def key_filter(bytes partition not None, keys):
+    """What tells that a key is not in a segment: of encoded keys of one partition. About ten bits a key."""
+    cdef vector[uint64_t] hashes
+    cdef uint64_t seed = stable_hash(view(partition))
+    cdef bytes key
+    for key in keys:
+        hashes.push_back(filter_hash(seed, view(key)))
+    return <bytes> filter_of(hashes)
+
+
+@cython.final
 cdef class View(Readable):
     """What one reader sees: the rows of one snapshot. Made by Store.view(). Safe for threads."""
 
@@ -409,6 +524,18 @@ cdef class View(Readable):
     def snapshot(self):
         """The sequence number up to which it sees what was committed."""
         return self.view.snapshot()
+
+    @property
+    def checkpointed(self):
+        """The sequence number up to which commits are in segments."""
+        return self.view.checkpointed()
+
+    def hot(self):
+        """The same without what is in cold segments alone."""
+        cdef View made = View.__new__(View)
+        made.store = self.store
+        made.view = self.view.hot()
+        return made
 
 
 @cython.final

@@ -14,6 +14,7 @@ namespace kalam {
 namespace {
 
 constexpr std::size_t kRowsAtOnce = 256;
+constexpr std::uint64_t kAll = ~std::uint64_t{0};
 // Hot segments of a table are merged when these many are of like size.
 constexpr std::size_t kSegmentsOfLikeSize = 4;
 constexpr auto kPause = std::chrono::seconds(1);
@@ -183,7 +184,7 @@ std::uint64_t Store::write_segments() {
         throw;
     }
     checkpoint_ = std::move(state);
-    install(*written, std::move(segments));
+    install(*written, std::move(segments), checkpoint_.last_sequence);
     log_->release(checkpoint_.lsn);
     for (std::uint64_t number : removed) {
         cache_.drop(number);
@@ -232,7 +233,8 @@ void Store::compact_hot(CheckpointState& state, SegmentMap& segments,
         HotSegmentWriter writer(*files_, options_.hot_directory, number, table_id, *description.reader,
                                 description.column_names);
         for (std::string_view name : names) {
-            auto source = row_source(merging, only, table_id, name, ~std::uint64_t{0}, {}, false, true);
+            PartitionSources sources(merging, table_id, name, kAll, false);
+            auto source = row_source(sources, only, kAll, {}, false, true);
             write_rows(writer, name, *source);
         }
         HotSegmentEntry entry = writer.finish();
@@ -243,13 +245,134 @@ void Store::compact_hot(CheckpointState& state, SegmentMap& segments,
 }
 
 // The segments stand for the memtables that were written; newer ones stay.
-void Store::install(const Tiers& written, std::shared_ptr<const SegmentMap> segments) {
+void Store::install(const Tiers& written, std::shared_ptr<const SegmentMap> segments,
+                    std::uint64_t checkpointed) {
     std::lock_guard guard(commit_mutex_);
     auto next = std::make_shared<Tiers>(*tiers_);
     next->frozen.resize(next->frozen.size() - written.frozen.size());
     next->segments = std::move(segments);
+    next->checkpointed = checkpointed;
     next->generation++;
     set_tiers(std::move(next));
+}
+
+void Store::add_cold_table(std::uint64_t table_id) {
+    std::lock_guard guard(commit_mutex_);
+    if (cold_->has_table(table_id)) return;
+    cold_->add_table(table_id);
+    auto next = std::make_shared<Tiers>(*tiers_);
+    next->generation++;
+    set_tiers(std::move(next));
+}
+
+void Store::drop_flushed(std::uint64_t table_id,
+                         const std::unordered_map<std::string, std::uint64_t>& watermarks) {
+    std::lock_guard one_at_a_time(checkpoint_mutex_);
+    std::shared_ptr<const Tiers> now = tiers();
+    const SegmentList* list = now->segments_of(table_id);
+    if (!list) return;
+    TableDescription description;
+    {
+        std::lock_guard guard(commit_mutex_);
+        if (closed()) throw Error("the store is closed");
+        if (!poison_.empty()) throw Poisoned(poison_);
+        description = tables_[table_id].description;
+    }
+    auto is_flushed = [&](const PartitionRange& range) {
+        auto found = watermarks.find(std::string(range.name));
+        return found != watermarks.end() && range.sequence_max <= found->second;
+    };
+    CheckpointState state = checkpoint_;
+    SegmentList kept;
+    std::vector<std::uint64_t> made, removed;
+    bool named = false;
+    try {
+        for (const auto& segment : *list) {
+            std::int64_t flushed = 0;
+            for (const PartitionRange& range : segment->partitions()) {
+                if (is_flushed(range)) flushed += range.end - range.begin;
+            }
+            // A few rows that are in cold segments too cost less than writing the others again.
+            if (flushed * 2 < segment->rows() || (flushed < segment->rows() && !description.reader)) {
+                kept.push_back(segment);
+                continue;
+            }
+            removed.push_back(segment->entry().number);
+            if (flushed == segment->rows()) continue;
+            std::uint64_t number = state.next_segment++;
+            made.push_back(number);
+            HotSegmentWriter writer(*files_, options_.hot_directory, number, table_id, *description.reader,
+                                    description.column_names);
+            PartitionSources rest;
+            for (const PartitionRange& range : segment->partitions()) {
+                if (is_flushed(range)) continue;
+                rest.runs.assign(1, {segment.get(), &range});
+                write_rows(writer, range.name, *row_source(rest, now, kAll, {}, false, true));
+            }
+            HotSegmentEntry entry = writer.finish();
+            kept.push_back(HotSegment::open(*files_, options_.hot_directory, entry, cache_));
+        }
+        if (removed.empty()) return;
+        auto segments = std::make_shared<SegmentMap>(*now->segments);
+        if (kept.empty()) {
+            segments->erase(table_id);
+        } else {
+            (*segments)[table_id] = std::move(kept);
+        }
+        state.segments.clear();
+        for (const auto& [id, segments_of_table] : *segments) {
+            for (const auto& segment : segments_of_table) state.segments.push_back(segment->entry());
+        }
+        if (!made.empty()) files_->sync_directory(options_.hot_directory);
+        named = true;
+        write_checkpoint(*files_, options_.hot_directory, state);
+        checkpoint_ = std::move(state);
+        install({}, std::move(segments), now->checkpointed);
+    } catch (const std::exception& error) {
+        checkpoint_.next_segment = std::max(checkpoint_.next_segment, state.next_segment);
+        discard(made, named);
+        auto* failed = dynamic_cast<const IoError*>(&error);
+        if (failed && !is_no_room(*failed)) poison(error.what());
+        throw;
+    }
+    for (std::uint64_t number : removed) {
+        cache_.drop(number);
+        files_->remove(options_.hot_directory + "/" + hot_segment_name(number));
+    }
+}
+
+std::vector<Unflushed> Store::unflushed(
+    std::uint64_t table_id, const std::unordered_map<std::string, std::uint64_t>& watermarks) const {
+    std::shared_ptr<const Tiers> now = tiers();
+    std::unordered_map<std::string, Unflushed> found;
+    auto of = [&](std::string_view name) -> Unflushed& {
+        Unflushed& one = found[std::string(name)];
+        if (one.partition.empty()) one.partition = name;
+        return one;
+    };
+    std::uint64_t published = snapshot();
+    auto add = [&](const MemTable& table) {
+        for (const Partition* partition : table.partitions(table_id)) {
+            std::uint64_t rows = partition->count(published);
+            if (rows) of(partition->name()).rows += rows;
+        }
+    };
+    add(*now->active);
+    for (const auto& table : now->frozen) add(*table);
+    if (const SegmentList* list = now->segments_of(table_id)) {
+        for (const auto& segment : *list) {
+            for (const PartitionRange& range : segment->partitions()) {
+                auto flushed = watermarks.find(std::string(range.name));
+                if (flushed != watermarks.end() && range.sequence_max <= flushed->second) continue;
+                Unflushed& one = of(range.name);
+                one.rows += static_cast<std::uint64_t>(range.end - range.begin);
+                if (!one.oldest || range.sequence_min < one.oldest) one.oldest = range.sequence_min;
+            }
+        }
+    }
+    std::vector<Unflushed> all;
+    for (auto& [name, one] : found) all.push_back(std::move(one));
+    return all;
 }
 
 // REQUIRES: the commit lock.

@@ -41,4 +41,7 @@ DuplicateKey::DuplicateKey(std::int64_t operation) : Error("the key already exis
 WriteConflict::WriteConflict(std::string message, std::int64_t operation)
     : Error(std::move(message)), operation(operation) {}
 
+ColdMiss::ColdMiss(std::uint64_t table, std::string_view of)
+    : Error("rows in a storage are to be read first"), table_id(table), partition(of) {}
+
 }  // namespace kalam

@@ -5,6 +5,9 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 namespace kalam {
 
@@ -85,6 +88,15 @@ struct DuplicateKey : Error {
 struct WriteConflict : Error {
     WriteConflict(std::string message, std::int64_t operation);
     std::int64_t operation;
+};
+
+// A read needs what is in a storage and not in memory: blocks of a partition's segments by (segment, number);
+// none: its manifest. Bring it and ask again.
+struct ColdMiss : Error {
+    ColdMiss(std::uint64_t table_id, std::string_view partition);
+    std::uint64_t table_id;
+    std::string partition;
+    std::vector<std::pair<std::uint64_t, std::uint32_t>> blocks;
 };
 
 }  // namespace kalam

@@ -83,47 +83,6 @@ std::string hot_segment_name(std::uint64_t number) {
     return digits + ".arrow";
 }
 
-std::shared_ptr<const ColumnBlock> BlockCache::find(std::uint64_t segment, std::uint32_t block) {
-    std::lock_guard guard(mutex_);
-    auto place = places_.find(key_of(segment, block));
-    if (place == places_.end()) return nullptr;
-    entries_.splice(entries_.begin(), entries_, place->second);
-    return place->second->block;
-}
-
-void BlockCache::add(std::uint64_t segment, std::uint32_t block, std::shared_ptr<const ColumnBlock> made) {
-    if (made->bytes() > bytes_max_) return;
-    std::lock_guard guard(mutex_);
-    std::uint64_t key = key_of(segment, block);
-    if (places_.contains(key)) return;
-    bytes_ += made->bytes();
-    entries_.push_front({key, std::move(made)});
-    places_[key] = entries_.begin();
-    while (bytes_ > bytes_max_) {
-        bytes_ -= entries_.back().block->bytes();
-        places_.erase(entries_.back().key);
-        entries_.pop_back();
-    }
-}
-
-void BlockCache::drop(std::uint64_t segment) {
-    std::lock_guard guard(mutex_);
-    for (auto at = entries_.begin(); at != entries_.end();) {
-        if (at->key >> 24 != segment) {
-            ++at;
-            continue;
-        }
-        bytes_ -= at->block->bytes();
-        places_.erase(at->key);
-        at = entries_.erase(at);
-    }
-}
-
-std::size_t BlockCache::bytes() const {
-    std::lock_guard guard(mutex_);
-    return bytes_;
-}
-
 std::shared_ptr<const HotSegment> HotSegment::open(FileSystem& files, const std::string& directory,
                                                    const HotSegmentEntry& entry, BlockCache& cache) {
     std::shared_ptr<HotSegment> segment(new HotSegment(cache));
@@ -210,10 +169,10 @@ void HotSegment::read_index(std::string_view at, const std::string&) {
         Block block{};
         block.offset = take_varint(at);
         block.crc = take_u32(at);
-        block.rows = static_cast<std::int64_t>(take_varint(at));
-        block.first_row = row;
-        row += block.rows;
-        block.first_key = take_bytes(at);
+        Place place{row, static_cast<std::int64_t>(take_varint(at)), {}};
+        row += place.rows;
+        place.first_key = take_bytes(at);
+        places_.push_back(place);
         std::size_t bytes = 0;
         for (std::size_t i = 0; i < width; i++) {
             block.buffers.push_back(static_cast<std::uint32_t>(take_varint(at)));
@@ -235,6 +194,7 @@ void HotSegment::read_index(std::string_view at, const std::string&) {
         range.end = begin;
         range.low = take_bytes(at);
         range.high = take_bytes(at);
+        range.sequence_min = take_u64(at);
         range.sequence_max = take_u64(at);
         range.tombstones = static_cast<std::int64_t>(take_varint(at));
         partitions_.push_back(range);
@@ -247,61 +207,21 @@ void HotSegment::read_index(std::string_view at, const std::string&) {
 
     std::size_t slots = 8;
     while (slots < partitions_.size() * 2) slots *= 2;
-    places_.assign(slots, 0);
+    names_.assign(slots, 0);
     for (std::size_t number = 0; number < partitions_.size(); number++) {
         std::size_t slot = stable_hash(partitions_[number].name) & (slots - 1);
-        while (places_[slot]) slot = (slot + 1) & (slots - 1);
-        places_[slot] = static_cast<std::uint32_t>(number + 1);
+        while (names_[slot]) slot = (slot + 1) & (slots - 1);
+        names_[slot] = static_cast<std::uint32_t>(number + 1);
     }
 }
 
 const PartitionRange* HotSegment::find(std::string_view partition) const {
-    std::size_t mask = places_.size() - 1;
-    for (std::size_t slot = stable_hash(partition) & mask; places_[slot]; slot = (slot + 1) & mask) {
-        const PartitionRange& range = partitions_[places_[slot] - 1];
+    std::size_t mask = names_.size() - 1;
+    for (std::size_t slot = stable_hash(partition) & mask; names_[slot]; slot = (slot + 1) & mask) {
+        const PartitionRange& range = partitions_[names_[slot] - 1];
         if (range.name == partition) return &range;
     }
     return nullptr;
-}
-
-bool HotSegment::may_have(const PartitionRange& partition, std::string_view key) const {
-    if (key < partition.low || key > partition.high) return false;
-    return filter_.may_have(filter_hash(stable_hash(partition.name), key));
-}
-
-std::uint32_t HotSegment::block_of(std::int64_t row) const {
-    auto above =
-        std::upper_bound(blocks_.begin(), blocks_.end(), row,
-                         [](std::int64_t wanted, const Block& block) { return wanted < block.first_row; });
-    return static_cast<std::uint32_t>(above - blocks_.begin() - 1);
-}
-
-std::int64_t HotSegment::lower_bound(const PartitionRange& partition, std::string_view key) const {
-    if (partition.begin == partition.end || key <= partition.low) return partition.begin;
-    if (key > partition.high) return partition.end;
-    // Blocks after the partition's first begin with a key of it: the last that does not begin above `key`.
-    std::uint32_t low = block_of(partition.begin);
-    std::uint32_t high = block_of(partition.end - 1);
-    while (low < high) {
-        std::uint32_t middle = low + (high - low + 1) / 2;
-        if (blocks_[middle].first_key <= key) {
-            low = middle;
-        } else {
-            high = middle - 1;
-        }
-    }
-    std::int64_t first = blocks_[low].first_row;
-    std::int64_t begin = std::max(partition.begin, first);
-    std::int64_t end = std::min(partition.end, first + blocks_[low].rows);
-    return first + block(low)->lower_bound(begin - first, end - first, key);
-}
-
-std::int64_t HotSegment::find_row(const PartitionRange& partition, std::string_view key) const {
-    if (!may_have(partition, key)) return -1;
-    std::int64_t row = lower_bound(partition, key);
-    if (row >= partition.end) return -1;
-    std::uint32_t at = block_of(row);
-    return block(at)->compare_key(row - blocks_[at].first_row, key) == 0 ? row : -1;
 }
 
 std::shared_ptr<const ColumnBlock> HotSegment::block(std::uint32_t at) const {
@@ -333,8 +253,8 @@ std::shared_ptr<const ColumnBlock> HotSegment::load(std::uint32_t at) const {
         next += padded(block.buffers[i + 2]);
         columns.push_back(column);
     }
-    return std::make_shared<const ColumnBlock>(layout_, block.rows, std::move(columns), std::move(memory),
-                                               block.bytes + 64 * block.buffers.size());
+    return std::make_shared<const ColumnBlock>(layout_, places_[at].rows, std::move(columns),
+                                               std::move(memory), block.bytes + 64 * block.buffers.size());
 }
 
 HotSegmentWriter::HotSegmentWriter(FileSystem& files, std::string directory, std::uint64_t number,
@@ -388,7 +308,9 @@ void HotSegmentWriter::add(std::string_view partition, const std::string_view* k
                            std::size_t count) {
     if (count == 0) return;
     if (ranges_.empty() || ranges_.back().name != partition) {
-        ranges_.push_back({std::string(partition), std::string(keys[0]), {}, 0, 0, 0});
+        ranges_.emplace_back();
+        ranges_.back().name = partition;
+        ranges_.back().low = keys[0];
         range_hash_ = stable_hash(partition);
     }
     Range& range = ranges_.back();
@@ -396,6 +318,7 @@ void HotSegmentWriter::add(std::string_view partition, const std::string_view* k
     range.rows += static_cast<std::int64_t>(count);
     for (std::size_t at = 0; at < count; at++) {
         hashes_.push_back(filter_hash(range_hash_, keys[at]));
+        range.sequence_min = std::min(range.sequence_min, rows[at].sequence);
         range.sequence_max = std::max(range.sequence_max, rows[at].sequence);
         range.tombstones += rows[at].deleted;
         sequence_min_ = std::min(sequence_min_, rows[at].sequence);
@@ -485,6 +408,7 @@ std::string HotSegmentWriter::index() const {
         put_varint(out, static_cast<std::uint64_t>(range.rows));
         put_bytes(out, range.low);
         put_bytes(out, range.high);
+        put_u64(out, range.sequence_min);
         put_u64(out, range.sequence_max);
         put_varint(out, static_cast<std::uint64_t>(range.tombstones));
     }

@@ -6,18 +6,15 @@
 #pragma once
 
 #include <cstdint>
-#include <list>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "arrow_ipc.hpp"
 #include "column_block.hpp"
-#include "key_filter.hpp"
 #include "rows.hpp"
+#include "sorted_blocks.hpp"
 #include "vfs.hpp"
 
 namespace kalam {
@@ -36,53 +33,17 @@ struct HotSegmentEntry {
 
 std::string hot_segment_name(std::uint64_t number);
 
-// Decoded blocks of all hot segments of a database, the least recently used given up first.
-//
 // Thread safety: every method may be called from any thread.
-class BlockCache {
-  public:
-    explicit BlockCache(std::size_t bytes_max) : bytes_max_(bytes_max) {}
-    std::shared_ptr<const ColumnBlock> find(std::uint64_t segment, std::uint32_t block);
-    void add(std::uint64_t segment, std::uint32_t block, std::shared_ptr<const ColumnBlock> made);
-    // Forgets the blocks of a segment that is gone.
-    void drop(std::uint64_t segment);
-    std::size_t bytes() const;
-
-  private:
-    struct Entry {
-        std::uint64_t key;
-        std::shared_ptr<const ColumnBlock> block;
-    };
-    static std::uint64_t key_of(std::uint64_t segment, std::uint32_t block) { return segment << 24 | block; }
-
-    const std::size_t bytes_max_;
-    mutable std::mutex mutex_;
-    std::list<Entry> entries_;  // the most recently used first
-    std::unordered_map<std::uint64_t, std::list<Entry>::iterator> places_;
-    std::size_t bytes_ = 0;
-};
-
-// The rows of one partition within a segment.
-struct PartitionRange {
-    std::int64_t begin, end;
-    std::uint64_t sequence_max;
-    std::int64_t tombstones;
-    std::string_view name, low, high;  // keys; in the index's memory
-};
-
-// Thread safety: every method may be called from any thread.
-class HotSegment {
+class HotSegment final : public SortedBlocks {
   public:
     // Throws Corruption, UnknownFormat, IoError. `cache` outlives it.
     static std::shared_ptr<const HotSegment> open(FileSystem& files, const std::string& directory,
                                                   const HotSegmentEntry& entry, BlockCache& cache);
-    ~HotSegment();
+    ~HotSegment() override;
     HotSegment(const HotSegment&) = delete;
     HotSegment& operator=(const HotSegment&) = delete;
 
     const HotSegmentEntry& entry() const { return entry_; }
-    const RowLayout& layout() const { return *layout_; }
-    std::int64_t rows() const { return rows_; }
     std::uint64_t sequence_min() const { return sequence_min_; }
     std::uint64_t sequence_max() const { return sequence_max_; }
     const std::vector<PartitionRange>& partitions() const { return partitions_; }
@@ -91,30 +52,13 @@ class HotSegment {
 
     // Null where the segment has no row of the partition.
     const PartitionRange* find(std::string_view partition) const;
-    // False: the key is not in it.
-    bool may_have(const PartitionRange& partition, std::string_view key) const;
-    // The place of a key, or -1.
-    std::int64_t find_row(const PartitionRange& partition, std::string_view key) const;
-    // The first row of the partition that is not below `key`.
-    std::int64_t lower_bound(const PartitionRange& partition, std::string_view key) const;
-
-    std::uint32_t block_count() const { return static_cast<std::uint32_t>(blocks_.size()); }
-    // The block that holds a row of the segment, and where it begins.
-    std::uint32_t block_of(std::int64_t row) const;
-    std::int64_t block_begin(std::uint32_t block) const { return blocks_[block].first_row; }
-    std::int64_t block_end(std::uint32_t block) const {
-        return blocks_[block].first_row + blocks_[block].rows;
-    }
-    std::shared_ptr<const ColumnBlock> block(std::uint32_t at) const;
+    std::shared_ptr<const ColumnBlock> block(std::uint32_t at) const override;
 
   private:
     struct Block {
         std::uint64_t offset;  // of the body in the file
         std::uint32_t bytes;
         std::uint32_t crc;
-        std::int64_t first_row;
-        std::int64_t rows;
-        std::string_view first_key;
         std::vector<std::uint32_t> buffers;  // three lengths a column
         std::vector<std::int64_t> null_counts;
     };
@@ -127,14 +71,11 @@ class HotSegment {
     HotSegmentEntry entry_;
     std::unique_ptr<File> file_;
     std::string index_;
-    std::shared_ptr<const RowLayout> layout_;
-    std::int64_t rows_ = 0;
     std::uint64_t sequence_min_ = 0, sequence_max_ = 0;
     std::vector<Block> blocks_;
     std::vector<PartitionRange> partitions_;
-    std::vector<std::uint32_t>
-        places_;  // open addressing over the names' hashes; 0: none, else 1 + its number
-    KeyFilter filter_;
+    // Open addressing over the names' hashes; 0: none, else 1 + its number.
+    std::vector<std::uint32_t> names_;
 };
 
 // Writes a segment: rows in order of (partition, key), each key once.
@@ -158,7 +99,7 @@ class HotSegmentWriter {
     struct Range {
         std::string name, low, high;
         std::int64_t rows = 0;
-        std::uint64_t sequence_max = 0;
+        std::uint64_t sequence_min = ~std::uint64_t{0}, sequence_max = 0;
         std::int64_t tombstones = 0;
     };
 

@@ -194,6 +194,13 @@ Store::Store(std::shared_ptr<FileSystem> files, std::string directory, std::shar
       options_(options),
       hash_seed_(random->next_u64()),
       cache_(static_cast<std::size_t>(options.hot_cache_bytes)),
+      cold_cache_(static_cast<std::size_t>(options.cold_cache_bytes)),
+      cold_(std::make_shared<ColdRegistry>(static_cast<std::size_t>(options.cold_partitions_max),
+                                           [this](std::string_view key) {
+                                               FoundRow found;
+                                               return pin().get(kColdPartitionsTable, {}, key,
+                                                                ~std::uint64_t{0}, false, found);
+                                           })),
       streams_(options.stream_bytes_max),
       // The rest of the interval is for the sync itself.
       sync_wait_(options.sync_interval_ms * 3 / 4) {
@@ -237,6 +244,8 @@ void Store::load_checkpoint() {
     first->active = std::make_shared<MemTable>(hash_seed_);
     first->generation = segments->empty() ? 0 : 1;
     first->segments = std::move(segments);
+    first->cold = cold_;
+    first->checkpointed = last_;
     set_tiers(std::move(first));
     if (!options_.hot_directory.empty()) {
         remove_leftovers(*files_, options_.hot_directory, checkpoint_);
@@ -448,7 +457,9 @@ void Store::look_in_segments(WriteBatch& batch) const {
     batch.in_segments_.clear();
     batch.probed_generation_ = now->generation;
     bool any = false;
-    for (const WriteBatch::Use& use : batch.uses_) any = any || now->segments_of(use.table_id);
+    for (const WriteBatch::Use& use : batch.uses_) {
+        any = any || now->segments_of(use.table_id) || cold_->has_table(use.table_id);
+    }
     if (!any) return;
     batch.in_segments_.resize(batch.operations_);
     OperationReader reader(batch.body_, batch.operations_);
@@ -456,7 +467,8 @@ void Store::look_in_segments(WriteBatch& batch) const {
     PartitionSources sources;
     while (reader.next(operation)) {
         if (!operation.same_partition)
-            sources = PartitionSources(*now, operation.table_id, operation.partition);
+            sources =
+                PartitionSources(*now, operation.table_id, operation.partition, ~std::uint64_t{0}, true);
         batch.in_segments_[operation.offset] = newest_in_segments(sources, operation.key);
     }
 }
@@ -729,9 +741,9 @@ void Store::meet_failure() {
 
 bool View::get(std::uint64_t table_id, std::string_view partition, std::string_view key,
                std::uint64_t snapshot, bool deleted, FoundRow& found) const {
-    bool known = false;
-    if (get_row(*tiers_, tiers_, table_id, partition, key, snapshot, deleted, found, known)) return true;
-    if (known || !store_->streams_.any()) return false;
+    PartitionSources sources(*tiers_, table_id, partition, snapshot, with_cold_);
+    if (!sources.empty()) return get_row(sources, tiers_, key, snapshot, deleted, found);
+    if (!store_->streams_.any()) return false;
     StreamRowPointer row = store_->streams_.get(table_id, partition, key, snapshot, deleted,
                                                 store_->stream_now_us(store_->snapshot()));
     if (!row) return false;
@@ -743,14 +755,14 @@ bool View::get(std::uint64_t table_id, std::string_view partition, std::string_v
 std::unique_ptr<RowSource> View::rows(std::uint64_t table_id, std::string_view partition,
                                       std::uint64_t snapshot, const Bounds& bounds, bool reverse,
                                       bool deleted, bool with_keys) const {
-    auto source = row_source(*tiers_, tiers_, table_id, partition, snapshot, bounds, reverse, deleted);
-    if (source) return source;
+    PartitionSources sources(*tiers_, table_id, partition, snapshot, with_cold_);
+    if (!sources.empty()) return row_source(sources, tiers_, snapshot, bounds, reverse, deleted);
     return store_->stream_rows(table_id, partition, snapshot, bounds, reverse, deleted, with_keys);
 }
 
 std::uint64_t View::count(std::uint64_t table_id, std::string_view partition, std::uint64_t snapshot) const {
-    PartitionSources sources(*tiers_, table_id, partition);
-    if (!sources.empty()) return count_rows(sources, snapshot);
+    PartitionSources sources(*tiers_, table_id, partition, snapshot, with_cold_);
+    if (!sources.empty()) return count_rows(sources, tiers_, snapshot);
     if (!store_->streams_.any()) return 0;
     return store_->streams_.count(table_id, partition, snapshot, store_->stream_now_us(store_->snapshot()));
 }
@@ -770,6 +782,16 @@ std::vector<std::string> View::partitions(std::uint64_t table_id) const {
             for (const PartitionRange& range : segment->partitions()) names.emplace_back(range.name);
         }
     }
+    if (with_cold_ && tiers_->cold->any() && tiers_->cold->has_table(table_id)) {
+        std::string low = cold_partition_key(table_id, {});
+        std::string high = low;
+        high.back()++;
+        std::string_view low_view = low, high_view = high;
+        auto source = rows(kColdPartitionsTable, {}, snapshot_, {&low_view, &high_view}, false, false, true);
+        RowRef row;
+        std::string_view key;
+        while (source->next(&row, 1, &key)) names.emplace_back(key.substr(low.size()));
+    }
     std::sort(names.begin(), names.end());
     names.erase(std::unique(names.begin(), names.end()), names.end());
     return names;
@@ -779,8 +801,8 @@ std::vector<ArrowBatch> View::rows_as_arrow(std::uint64_t table_id, std::string_
                                             std::uint64_t snapshot, const Bounds& bounds, bool deleted,
                                             const RowReader& reader, const std::vector<int>& columns,
                                             std::int64_t batch_rows) const {
-    PartitionSources sources(*tiers_, table_id, partition);
-    if (sources.segments.empty()) {
+    PartitionSources sources(*tiers_, table_id, partition, snapshot, with_cold_);
+    if (sources.runs.empty()) {
         return Readable::rows_as_arrow(table_id, partition, snapshot, bounds, deleted, reader, columns,
                                        batch_rows);
     }
@@ -824,6 +846,7 @@ StoreStatistics Store::statistics() const {
         }
     }
     numbers.hot_cache_bytes = cache_.bytes();
+    numbers.cold_cache_bytes = cold_cache_.bytes();
     numbers.stream_bytes = streams_.bytes();
     numbers.stream_rows = streams_.rows();
     numbers.log_bytes = log_->bytes();

@@ -182,11 +182,21 @@ struct StoreOptions {
     // The memtable is frozen beyond it, and written to hot segments in the background.
     std::uint64_t memtable_bytes = 64u << 20;
     std::uint64_t hot_cache_bytes = 64u << 20;
+    std::uint64_t cold_cache_bytes = 64u << 20;
+    std::uint64_t cold_partitions_max = 16384;
 };
 
 struct StoreStatistics {
     std::uint64_t memtable_bytes, memtable_entries, stream_bytes, stream_rows, log_bytes, last_sequence;
-    std::uint64_t hot_segments, hot_bytes, hot_rows, hot_index_bytes, hot_cache_bytes;
+    std::uint64_t hot_segments, hot_bytes, hot_rows, hot_index_bytes, hot_cache_bytes, cold_cache_bytes;
+};
+
+// Of a partition: rows, tombstones of segments among them, and the least sequence number of those in segments
+// (0: there are none).
+struct Unflushed {
+    std::string partition;
+    std::uint64_t rows = 0;
+    std::uint64_t oldest = 0;
 };
 
 class Store;
@@ -197,6 +207,14 @@ class Store;
 class View final : public Readable {
   public:
     View() = default;
+    // The same without what is in cold segments alone.
+    View hot() const {
+        View only = *this;
+        only.with_cold_ = false;
+        return only;
+    }
+    // Commits up to here are in segments.
+    std::uint64_t checkpointed() const { return tiers_->checkpointed; }
 
     std::uint64_t snapshot() const override { return snapshot_; }
     bool get(std::uint64_t table_id, std::string_view partition, std::string_view key, std::uint64_t snapshot,
@@ -218,6 +236,7 @@ class View final : public Readable {
     const Store* store_ = nullptr;
     std::shared_ptr<const Tiers> tiers_;
     std::uint64_t snapshot_ = 0;
+    bool with_cold_ = true;
 };
 
 // Thread safety: every method may be called from any thread. No method holds a lock while it waits for
@@ -277,6 +296,18 @@ class Store final : public Readable {
     // Writes what memory holds to hot segments, and lets go of the log up to there. Returns the rows written.
     // Throws IoError where there was no room, and nothing has changed then; Poisoned.
     std::uint64_t checkpoint();
+    // What is known of cold segments, and their decoded blocks.
+    ColdRegistry& cold() { return *cold_; }
+    BlockCache& cold_cache() { return cold_cache_; }
+    // From now on partitions of the table may have something cold.
+    void add_cold_table(std::uint64_t table_id);
+    // Rows of each partition in memory and hot segments that are not in cold ones.
+    std::vector<Unflushed> unflushed(std::uint64_t table_id,
+                                     const std::unordered_map<std::string, std::uint64_t>& watermarks) const;
+    // Lets go of hot rows of the table that are in cold segments; `watermarks`: of each partition that has
+    // any.
+    void drop_flushed(std::uint64_t table_id,
+                      const std::unordered_map<std::string, std::uint64_t>& watermarks);
     // What the sequence numbers of a commit begin with now, unless they are beyond that already.
     std::uint64_t sequence_by_clock() const;
     std::uint64_t hash_seed() const { return hash_seed_; }
@@ -307,7 +338,8 @@ class Store final : public Readable {
                      const std::unordered_map<std::uint64_t, TableState>& tables,
                      std::vector<std::uint64_t>& made, std::vector<std::uint64_t>& removed);
     void discard(const std::vector<std::uint64_t>& made, bool named);
-    void install(const Tiers& written, std::shared_ptr<const SegmentMap> segments);
+    void install(const Tiers& written, std::shared_ptr<const SegmentMap> segments,
+                 std::uint64_t checkpointed);
     void start_checkpointer();
     void keep_checkpoints();
     void stop_checkpointer();
@@ -347,6 +379,8 @@ class Store final : public Readable {
     const std::uint64_t hash_seed_;
     LogRecovery recovery_;
     BlockCache cache_;
+    BlockCache cold_cache_;
+    const std::shared_ptr<ColdRegistry> cold_;
     Streams streams_;
     std::unique_ptr<Log> log_;
     std::atomic<std::uint64_t> published_{0};

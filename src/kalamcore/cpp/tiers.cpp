@@ -36,9 +36,17 @@ class MemTableRows final : public RowSource {
     std::shared_ptr<const void> hold_;
 };
 
+// Whether a version above the snapshot is simply not there for it. Throws SnapshotGone where an older one may
+// have been given up.
+bool is_above(const SortedBlocks& segment, std::uint64_t snapshot) {
+    if (snapshot < segment.complete_from()) throw SnapshotGone();
+    return true;
+}
+
 // The rows that `bounds` leave of a partition in a segment.
-std::pair<std::int64_t, std::int64_t> bounded(const HotSegment& segment, const PartitionRange& range,
+std::pair<std::int64_t, std::int64_t> bounded(const SortedBlocks& segment, const PartitionRange& range,
                                               const Bounds& bounds) {
+    segment.require(range, bounds.low, bounds.high);
     std::int64_t begin = bounds.low ? segment.lower_bound(range, *bounds.low) : range.begin;
     std::int64_t end = range.end;
     if (bounds.high) {
@@ -54,7 +62,7 @@ std::pair<std::int64_t, std::int64_t> bounded(const HotSegment& segment, const P
 // Rows of a segment, encoded as they are asked for.
 class SegmentRows final : public RowSource {
   public:
-    SegmentRows(const HotSegment& segment, std::int64_t begin, std::int64_t end, std::uint64_t snapshot,
+    SegmentRows(const SortedBlocks& segment, std::int64_t begin, std::int64_t end, std::uint64_t snapshot,
                 bool reverse, bool deleted, std::shared_ptr<const void> hold)
         : segment_(segment),
           begin_(begin),
@@ -78,7 +86,7 @@ class SegmentRows final : public RowSource {
             reverse_ ? --end_ : ++begin_;
             std::int64_t inside = row - block_begin_;
             std::uint64_t sequence = block_->sequence(inside);
-            if (sequence > snapshot_) throw SnapshotGone();
+            if (sequence > snapshot_ && is_above(segment_, snapshot_)) continue;
             bool deleted = block_->deleted(inside);
             if (deleted && !deleted_) continue;
             Place place{bytes.size(), 0, 0, sequence, deleted};
@@ -107,7 +115,7 @@ class SegmentRows final : public RowSource {
         bool deleted;
     };
 
-    const HotSegment& segment_;
+    const SortedBlocks& segment_;
     std::int64_t begin_, end_;
     const std::uint64_t snapshot_;
     const bool reverse_, deleted_;
@@ -184,17 +192,35 @@ class MergedRows final : public RowSource {
     const bool reverse_, deleted_;
 };
 
-// What a row of a segment is, of which `found` is to hold the bytes.
-void find_in_block(const HotSegment& segment, std::int64_t row, FoundRow& found, std::uint64_t snapshot) {
+// Throws ColdMiss with all that a read between the bounds needs.
+void require_all(const PartitionSources& sources, const Bounds& bounds) {
+    std::unique_ptr<ColdMiss> missing;
+    for (const auto& [segment, range] : sources.runs) {
+        try {
+            segment->require(*range, bounds.low, bounds.high);
+        } catch (const ColdMiss& miss) {
+            if (!missing) {
+                missing = std::make_unique<ColdMiss>(miss);
+            } else {
+                missing->blocks.insert(missing->blocks.end(), miss.blocks.begin(), miss.blocks.end());
+            }
+        }
+    }
+    if (missing) throw ColdMiss(*missing);
+}
+
+// Its row as the segment has it, of which `found` is to hold the bytes. False: it is above the snapshot.
+bool find_in_block(const SortedBlocks& segment, std::int64_t row, FoundRow& found, std::uint64_t snapshot) {
     std::uint32_t at = segment.block_of(row);
     std::shared_ptr<const ColumnBlock> block = segment.block(at);
     std::int64_t inside = row - segment.block_begin(at);
     std::uint64_t sequence = block->sequence(inside);
-    if (sequence > snapshot) throw SnapshotGone();
+    if (sequence > snapshot && is_above(segment, snapshot)) return false;
     auto bytes = std::make_shared<std::string>();
     block->append_row(inside, *bytes);
     found.row = {bytes->data(), bytes->size(), sequence, block->deleted(inside)};
     found.held = std::move(bytes);
+    return true;
 }
 
 // The first and last key of a memtable's partition that a snapshot shows.
@@ -248,81 +274,89 @@ std::unique_ptr<RowSource> merged(std::vector<std::unique_ptr<RowSource>> source
     return std::make_unique<MergedRows>(std::move(sources), reverse, deleted);
 }
 
-PartitionSources::PartitionSources(const Tiers& tiers, std::uint64_t table_id, std::string_view partition) {
+PartitionSources::PartitionSources(const Tiers& tiers, std::uint64_t table_id, std::string_view partition,
+                                   std::uint64_t snapshot, bool with_cold) {
     auto look = [&](const MemTable& table) {
         if (const Partition* found = table.find(table_id, partition)) memory.push_back(found);
     };
     look(*tiers.active);
     for (const auto& table : tiers.frozen) look(*table);
+    if (tiers.cold && table_id != kColdPartitionsTable) cold = tiers.cold->of(table_id, partition);
     if (const SegmentList* list = tiers.segments_of(table_id)) {
+        // A snapshot from before the flush may show versions that were not flushed.
+        std::uint64_t watermark = cold && cold->watermark <= snapshot ? cold->watermark : 0;
         for (const auto& segment : *list) {
-            if (const PartitionRange* range = segment->find(partition))
-                segments.push_back({segment.get(), range});
+            const PartitionRange* range = segment->find(partition);
+            if (range && range->sequence_max > watermark) runs.push_back({segment.get(), range});
         }
     }
+    if (!cold || !with_cold) return;
+    for (const auto& segment : cold->segments) runs.push_back({segment.get(), &segment->range()});
 }
 
-bool get_row(const Tiers& tiers, const std::shared_ptr<const void>& hold, std::uint64_t table_id,
-             std::string_view partition, std::string_view key, std::uint64_t snapshot, bool deleted,
-             FoundRow& found, bool& known) {
-    auto in_memory = [&](const MemTable& table, const Version*& version) {
-        const Partition* rows = table.find(table_id, partition);
-        if (!rows) return;
-        known = true;
-        version = rows->get(key, snapshot);
-    };
-    const Version* version = nullptr;
-    in_memory(*tiers.active, version);
-    for (std::size_t at = 0; !version && at < tiers.frozen.size(); at++)
-        in_memory(*tiers.frozen[at], version);
-    if (version) {
+bool get_row(const PartitionSources& sources, const std::shared_ptr<const void>& hold, std::string_view key,
+             std::uint64_t snapshot, bool deleted, FoundRow& found) {
+    for (const Partition* rows : sources.memory) {
+        const Version* version = rows->get(key, snapshot);
+        if (!version) continue;
         if (version->deleted && !deleted) return false;
         found.row = reference(*version);
         found.held = hold;
         return true;
     }
-    const SegmentList* list = tiers.segments_of(table_id);
-    if (!list) return false;
-    for (const auto& segment : *list) {
-        const PartitionRange* range = segment->find(partition);
-        if (!range) continue;
-        known = true;
+    for (const auto& [segment, range] : sources.runs) {
         std::int64_t row = segment->find_row(*range, key);
-        if (row < 0) continue;
-        find_in_block(*segment, row, found, snapshot);
+        if (row < 0 || !find_in_block(*segment, row, found, snapshot)) continue;
         return !found.row.deleted || deleted;
     }
     return false;
 }
 
-std::unique_ptr<RowSource> row_source(const Tiers& tiers, std::shared_ptr<const void> hold,
-                                      std::uint64_t table_id, std::string_view partition,
-                                      std::uint64_t snapshot, const Bounds& bounds, bool reverse,
-                                      bool deleted) {
-    PartitionSources sources(tiers, table_id, partition);
-    if (sources.empty()) return nullptr;
-    bool alone = sources.memory.size() + sources.segments.size() == 1;
+std::unique_ptr<RowSource> row_source(const PartitionSources& sources,
+                                      const std::shared_ptr<const void>& hold, std::uint64_t snapshot,
+                                      const Bounds& bounds, bool reverse, bool deleted) {
+    bool alone = sources.memory.size() + sources.runs.size() == 1;
     // Where several are merged, a tombstone hides what is below it, and is let go after that.
     bool shown = alone ? deleted : true;
     std::vector<std::unique_ptr<RowSource>> all;
     for (const Partition* rows : sources.memory) {
         all.push_back(memtable_source(PartitionCursor(*rows, snapshot, bounds, reverse, shown), hold));
     }
-    for (const auto& [segment, range] : sources.segments) {
-        auto [begin, end] = bounded(*segment, *range, bounds);
-        if (begin == end && !alone) continue;
-        all.push_back(std::make_unique<SegmentRows>(*segment, begin, end, snapshot, reverse, shown, hold));
+    // All that is missing at once.
+    require_all(sources, bounds);
+    std::shared_ptr<const void> both = hold;
+    if (sources.cold) {
+        both = std::make_shared<std::pair<std::shared_ptr<const void>, std::shared_ptr<const void>>>(
+            hold, sources.cold);
     }
-    if (alone) return std::move(all.front());
+    for (const auto& [segment, range] : sources.runs) {
+        auto [begin, end] = bounded(*segment, *range, bounds);
+        if (begin == end) continue;
+        all.push_back(std::make_unique<SegmentRows>(*segment, begin, end, snapshot, reverse, shown, both));
+    }
+    if (alone && all.size() == 1) return std::move(all.front());
     return merged(std::move(all), reverse, deleted);
 }
 
-std::uint64_t count_rows(const PartitionSources& sources, std::uint64_t snapshot) {
+std::uint64_t count_rows(const PartitionSources& sources, const std::shared_ptr<const void>& hold,
+                         std::uint64_t snapshot) {
+    for (const auto& [segment, range] : sources.runs) {
+        if (range->sequence_max <= snapshot || !is_above(*segment, snapshot)) continue;
+        // Some of its rows are not there for this snapshot.
+        std::uint64_t counted = 0;
+        auto source = row_source(sources, hold, snapshot, {}, false, false);
+        RowRef chunk[kRowsAtOnce];
+        while (std::size_t count = source->next(chunk, kRowsAtOnce)) {
+            counted += count;
+            source->forget();
+        }
+        return counted;
+    }
     // From the oldest source up: what each adds to those below it.
     std::uint64_t rows = 0;
     auto live_in_segments = [&](std::string_view key, std::size_t newest) {
-        for (std::size_t at = newest; at < sources.segments.size(); at++) {
-            const auto& [segment, range] = sources.segments[at];
+        for (std::size_t at = newest; at < sources.runs.size(); at++) {
+            const auto& [segment, range] = sources.runs[at];
             std::int64_t row = segment->find_row(*range, key);
             if (row < 0) continue;
             std::uint32_t block = segment->block_of(row);
@@ -330,18 +364,18 @@ std::uint64_t count_rows(const PartitionSources& sources, std::uint64_t snapshot
         }
         return false;
     };
-    for (std::size_t at = sources.segments.size(); at-- > 0;) {
-        const auto& [segment, range] = sources.segments[at];
-        if (range->sequence_max > snapshot) throw SnapshotGone();
+    for (std::size_t at = sources.runs.size(); at-- > 0;) {
+        const auto& [segment, range] = sources.runs[at];
         std::uint64_t own = static_cast<std::uint64_t>(range->end - range->begin - range->tombstones);
         bool apart = true;
-        for (std::size_t below = at + 1; below < sources.segments.size(); below++) {
-            const PartitionRange& other = *sources.segments[below].range;
+        for (std::size_t below = at + 1; below < sources.runs.size(); below++) {
+            const PartitionRange& other = *sources.runs[below].range;
             apart = apart && (range->high < other.low || range->low > other.high);
         }
         rows += own;
         if (apart) continue;
         rows -= own;
+        require_all(sources, {&range->low, &range->high});
         std::string key;
         for (std::int64_t row = range->begin; row < range->end; row++) {
             std::uint32_t block_number = segment->block_of(row);
@@ -357,7 +391,7 @@ std::uint64_t count_rows(const PartitionSources& sources, std::uint64_t snapshot
     }
     for (std::size_t at = sources.memory.size(); at-- > 0;) {
         const Partition& partition = *sources.memory[at];
-        bool lowest = at + 1 == sources.memory.size() && sources.segments.empty();
+        bool lowest = at + 1 == sources.memory.size() && sources.runs.empty();
         if (lowest) {
             rows = partition.count(snapshot);
             continue;
@@ -365,7 +399,7 @@ std::uint64_t count_rows(const PartitionSources& sources, std::uint64_t snapshot
         std::string_view first, last;
         if (!ends_of(partition, snapshot, first, last)) continue;
         bool apart = true;
-        for (const auto& [segment, range] : sources.segments) {
+        for (const auto& [segment, range] : sources.runs) {
             apart = apart && (last < range->low || first > range->high);
         }
         for (std::size_t below = at + 1; apart && below < sources.memory.size(); below++) {
@@ -376,6 +410,7 @@ std::uint64_t count_rows(const PartitionSources& sources, std::uint64_t snapshot
             rows += partition.count(snapshot);
             continue;
         }
+        require_all(sources, {&first, &last});
         PartitionCursor cursor(partition, snapshot, {}, false, true);
         while (const Version* version = cursor.next()) {
             const Version* older = nullptr;
@@ -391,7 +426,7 @@ std::uint64_t count_rows(const PartitionSources& sources, std::uint64_t snapshot
 }
 
 NewestVersion newest_in_segments(const PartitionSources& sources, std::string_view key) {
-    for (const auto& [segment, range] : sources.segments) {
+    for (const auto& [segment, range] : sources.runs) {
         std::int64_t row = segment->find_row(*range, key);
         if (row < 0) continue;
         std::uint32_t at = segment->block_of(row);
@@ -406,9 +441,10 @@ void rows_as_arrow(const PartitionSources& sources, const std::shared_ptr<const 
                    std::uint64_t snapshot, const Bounds& bounds, bool deleted, const RowReader& reader,
                    const std::vector<int>& columns, std::int64_t batch_rows,
                    std::vector<ArrowBatch>& batches) {
-    for (std::size_t at = 0; at < sources.segments.size(); at++) {
-        const auto& [segment, range] = sources.segments[at];
-        if (range->sequence_max > snapshot) throw SnapshotGone();
+    require_all(sources, bounds);
+    for (std::size_t at = 0; at < sources.runs.size(); at++) {
+        const auto& [segment, range] = sources.runs[at];
+        bool above = range->sequence_max > snapshot && is_above(*segment, snapshot);
         auto [begin, end] = bounded(*segment, *range, bounds);
         if (begin == end) continue;
         // Rows that a newer source has a version of.
@@ -423,13 +459,15 @@ void rows_as_arrow(const PartitionSources& sources, const std::shared_ptr<const 
             while (cursor.next()) hide(cursor.key());
         }
         for (std::size_t newer = 0; newer < at; newer++) {
-            const auto& [above, other] = sources.segments[newer];
-            auto [first, last] = bounded(*above, *other, own);
+            const auto& [above_segment, other] = sources.runs[newer];
+            auto [first, last] = bounded(*above_segment, *other, own);
             std::string key;
             for (std::int64_t row = first; row < last; row++) {
-                std::uint32_t block = above->block_of(row);
+                std::uint32_t block = above_segment->block_of(row);
                 key.clear();
-                above->block(block)->append_key(row - above->block_begin(block), key);
+                std::shared_ptr<const ColumnBlock> rows = above_segment->block(block);
+                if (rows->sequence(row - above_segment->block_begin(block)) > snapshot) continue;
+                rows->append_key(row - above_segment->block_begin(block), key);
                 hide(key);
             }
         }
@@ -448,11 +486,13 @@ void rows_as_arrow(const PartitionSources& sources, const std::shared_ptr<const 
                 if (row > from) pieces.emplace_back(from - base, row - base);
                 from = row + 1;
             };
-            if (!deleted && range->tombstones) {
+            if (above || (!deleted && range->tombstones)) {
                 for (std::int64_t row = begin; row < stop; row++) {
                     bool is_hidden = next_hidden < hidden.size() && hidden[next_hidden] == row;
                     while (next_hidden < hidden.size() && hidden[next_hidden] == row) next_hidden++;
-                    if (is_hidden || block->deleted(row - base)) leave_out(row);
+                    bool left_out =
+                        block->sequence(row - base) > snapshot || (!deleted && block->deleted(row - base));
+                    if (is_hidden || left_out) leave_out(row);
                 }
             } else {
                 for (; next_hidden < hidden.size() && hidden[next_hidden] < stop; next_hidden++) {

@@ -1,0 +1,101 @@
+#include "sorted_blocks.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace kalam {
+
+std::shared_ptr<const ColumnBlock> BlockCache::find(std::uint64_t segment, std::uint32_t block) {
+    std::lock_guard guard(mutex_);
+    auto place = places_.find(key_of(segment, block));
+    if (place == places_.end()) return nullptr;
+    entries_.splice(entries_.begin(), entries_, place->second);
+    return place->second->block;
+}
+
+void BlockCache::add(std::uint64_t segment, std::uint32_t block, std::shared_ptr<const ColumnBlock> made) {
+    std::lock_guard guard(mutex_);
+    std::uint64_t key = key_of(segment, block);
+    if (places_.contains(key)) return;
+    bytes_ += made->bytes();
+    entries_.push_front({key, std::move(made)});
+    places_[key] = entries_.begin();
+    for (auto last = entries_.end(); bytes_ > bytes_max_ && last != entries_.begin();) {
+        --last;
+        // Somebody waits for it, or reads it: giving it up frees nothing yet.
+        if (last->block.use_count() > 1) continue;
+        bytes_ -= last->block->bytes();
+        places_.erase(last->key);
+        last = entries_.erase(last);
+    }
+}
+
+void BlockCache::drop(std::uint64_t segment) {
+    std::lock_guard guard(mutex_);
+    for (auto at = entries_.begin(); at != entries_.end();) {
+        if (at->key >> 24 != segment) {
+            ++at;
+            continue;
+        }
+        bytes_ -= at->block->bytes();
+        places_.erase(at->key);
+        at = entries_.erase(at);
+    }
+}
+
+std::size_t BlockCache::bytes() const {
+    std::lock_guard guard(mutex_);
+    return bytes_;
+}
+
+bool BlockCache::has(std::uint64_t segment, std::uint32_t block) const {
+    std::lock_guard guard(mutex_);
+    return places_.contains(key_of(segment, block));
+}
+
+bool SortedBlocks::may_have(const PartitionRange& partition, std::string_view key) const {
+    if (key < partition.low || key > partition.high) return false;
+    return filter_.may_have(filter_hash(stable_hash(partition.name), key));
+}
+
+std::uint32_t SortedBlocks::block_of(std::int64_t row) const {
+    auto above =
+        std::upper_bound(places_.begin(), places_.end(), row,
+                         [](std::int64_t wanted, const Place& place) { return wanted < place.first_row; });
+    return static_cast<std::uint32_t>(above - places_.begin() - 1);
+}
+
+std::uint32_t SortedBlocks::block_for(const PartitionRange& partition, std::string_view key) const {
+    // Blocks after the partition's first begin with a key of it.
+    std::uint32_t low = block_of(partition.begin);
+    std::uint32_t high = block_of(partition.end - 1);
+    while (low < high) {
+        std::uint32_t middle = low + (high - low + 1) / 2;
+        if (places_[middle].first_key <= key) {
+            low = middle;
+        } else {
+            high = middle - 1;
+        }
+    }
+    return low;
+}
+
+std::int64_t SortedBlocks::lower_bound(const PartitionRange& partition, std::string_view key) const {
+    if (partition.begin == partition.end || key <= partition.low) return partition.begin;
+    if (key > partition.high) return partition.end;
+    std::uint32_t at = block_for(partition, key);
+    std::int64_t first = places_[at].first_row;
+    std::int64_t begin = std::max(partition.begin, first);
+    std::int64_t end = std::min(partition.end, first + places_[at].rows);
+    return first + block(at)->lower_bound(begin - first, end - first, key);
+}
+
+std::int64_t SortedBlocks::find_row(const PartitionRange& partition, std::string_view key) const {
+    if (!may_have(partition, key)) return -1;
+    std::int64_t row = lower_bound(partition, key);
+    if (row >= partition.end) return -1;
+    std::uint32_t at = block_of(row);
+    return block(at)->compare_key(row - places_[at].first_row, key) == 0 ? row : -1;
+}
+
+}  // namespace kalam

@@ -1,0 +1,98 @@
+// Rows in blocks of columns, partition after partition, sorted by key within each: what hot and cold segments
+// have in common.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "column_block.hpp"
+#include "key_filter.hpp"
+#include "rows.hpp"
+
+namespace kalam {
+
+// Decoded blocks of many segments, the least recently used given up first, but none that somebody holds.
+//
+// Thread safety: every method may be called from any thread.
+class BlockCache {
+  public:
+    explicit BlockCache(std::size_t bytes_max) : bytes_max_(bytes_max) {}
+    std::shared_ptr<const ColumnBlock> find(std::uint64_t segment, std::uint32_t block);
+    bool has(std::uint64_t segment, std::uint32_t block) const;
+    void add(std::uint64_t segment, std::uint32_t block, std::shared_ptr<const ColumnBlock> made);
+    // Forgets the blocks of a segment that is gone.
+    void drop(std::uint64_t segment);
+    std::size_t bytes() const;
+    std::size_t bytes_max() const { return bytes_max_; }
+
+  private:
+    struct Entry {
+        std::uint64_t key;
+        std::shared_ptr<const ColumnBlock> block;
+    };
+    static std::uint64_t key_of(std::uint64_t segment, std::uint32_t block) { return segment << 24 | block; }
+
+    const std::size_t bytes_max_;
+    mutable std::mutex mutex_;
+    std::list<Entry> entries_;  // the most recently used first
+    std::unordered_map<std::uint64_t, std::list<Entry>::iterator> places_;
+    std::size_t bytes_ = 0;
+};
+
+// The rows of one partition within a segment.
+struct PartitionRange {
+    std::int64_t begin = 0, end = 0;
+    std::uint64_t sequence_min = 0, sequence_max = 0;
+    std::int64_t tombstones = 0;
+    std::string_view name, low, high;  // name, least and greatest key; in the segment's memory
+};
+
+// Thread safety: every method may be called from any thread.
+class SortedBlocks {
+  public:
+    virtual ~SortedBlocks() = default;
+
+    const RowLayout& layout() const { return *layout_; }
+    std::int64_t rows() const { return rows_; }
+    // Of a key with a version above a snapshot, an older one that the snapshot shows may be missing here and
+    // everywhere, for snapshots below this.
+    std::uint64_t complete_from() const { return complete_from_; }
+
+    // False: the key is not in it.
+    bool may_have(const PartitionRange& partition, std::string_view key) const;
+    // The place of a key, or -1.
+    std::int64_t find_row(const PartitionRange& partition, std::string_view key) const;
+    // The first row of the partition that is not below `key`.
+    std::int64_t lower_bound(const PartitionRange& partition, std::string_view key) const;
+
+    std::uint32_t block_count() const { return static_cast<std::uint32_t>(places_.size()); }
+    // The block that holds a row, and where it begins.
+    std::uint32_t block_of(std::int64_t row) const;
+    std::int64_t block_begin(std::uint32_t block) const { return places_[block].first_row; }
+    virtual std::shared_ptr<const ColumnBlock> block(std::uint32_t at) const = 0;
+    // Sees to it that what lies between two keys can be read: throws ColdMiss with all that is not in memory.
+    virtual void require(const PartitionRange&, const std::string_view* /*low*/,
+                         const std::string_view* /*high*/) const {}
+
+  protected:
+    struct Place {
+        std::int64_t first_row, rows;
+        std::string_view first_key;
+    };
+    // The last block of the partition that does not begin above `key`.
+    std::uint32_t block_for(const PartitionRange& partition, std::string_view key) const;
+
+    std::shared_ptr<const RowLayout> layout_;
+    std::int64_t rows_ = 0;
+    std::uint64_t complete_from_ = ~std::uint64_t{0};
+    std::vector<Place> places_;
+    KeyFilter filter_;
+};
+
+}  // namespace kalam
