@@ -122,6 +122,31 @@ def test_a_job_that_fails_keeps_its_reason(world, caplog, raised, kind, message)
     assert "secret" not in job.error
 
 
+@pytest.mark.parametrize("said", ["a path \udcff", "x" * 200_000, 42, {"rows": 3}])
+def test_whatever_a_function_says_is_told_as_text(world, said):
+    runner = world.runner()
+    runner.register("flush", lambda context: said)
+    runner.register("compact", failing(Corruption(str(said))))
+    done = runner.wait(runner.submit("flush", "app", "notes"))
+    failed = runner.wait(runner.submit("compact", "app", "notes"))
+    assert (done.status, failed.status) == ("completed", "failed")
+    for job, text in ((done, done.result), (failed, failed.error)):
+        row = world.table.find(job.job_id)
+        told = row.result if job is done else row.error
+
+        assert told == text[:10_000].replace("\udcff", "?")
+
+
+def test_progress_takes_any_whole_number(world):
+    import numpy
+
+    runner = world.runner()
+    runner.register("flush", lambda context: context.progress(rows=numpy.int64(3), bytes=numpy.uint32(4)))
+    (job,) = runner.run_all([flush("notes")])
+
+    assert (world.table.find(job.job_id).rows, world.table.find(job.job_id).bytes) == (3, 4)
+
+
 # Threads
 
 
@@ -506,6 +531,27 @@ def test_a_policy_is_not_heard_while_the_delay_of_a_failure_lasts(world):
     assert due() == "completed"
 
 
+def test_policies_leave_killed_work_alone_for_a_while_and_users_do_not(world, gate):
+    time_s = [100.0]
+    runner = world.runner(monotonic_s=lambda: time_s[0])
+    runner.register("flush", gate)
+    killed = runner.submit("flush", "app", "notes")
+    gate.wait_for_begin()
+    waiting = runner.submit("flush", "app", "notes", {"partitions": ["alice"]})
+    for job_id in (waiting, killed):
+        runner.kill(job_id)
+        assert runner.wait(job_id).status is JobStatus.CANCELLED
+
+    assert runner.submit_due(flush("notes")) is None
+    assert runner.submit_due(flush("notes", partitions=["alice"])) is None
+    time_s[0] += 299.0
+    assert runner.submit_due(flush("notes")) is None
+    gate.pass_one()
+    assert runner.run_all([flush("notes")])[0].status is JobStatus.COMPLETED
+    gate.pass_one()
+    assert runner.wait(runner.submit_due(flush("notes"))).status is JobStatus.COMPLETED
+
+
 # Closing and crashing
 
 
@@ -523,6 +569,29 @@ def test_closing_ends_what_runs_and_what_waits(world, gate):
         runner.submit("flush", "app", "notes")
     # Nothing is left for the next life to mend.
     assert world.table.recover(world.now()) == []
+
+
+def test_who_waits_when_the_database_is_closed_is_told(world, gate):
+    runner = world.runner()
+    runner.register("flush", gate)
+    told = []
+
+    def wait():
+        try:
+            runner.run_all([flush("notes")])
+        except Error as error:
+            told.append(error)
+
+    waiter = threading.Thread(target=wait)
+    waiter.start()
+    gate.wait_for_begin()
+    runner.close()
+    waiter.join(30)
+
+    (error,) = told
+    assert isinstance(error, DatabaseClosed)
+    assert error.message.endswith("open it and ask again")
+    assert [job.error for job in runner.jobs()] == ["interrupted"]
 
 
 def test_closing_does_not_wait_longer_than_it_was_told(world):

@@ -145,8 +145,9 @@ def test_ended_jobs_without_room_do_not_fill_the_memory(world, monkeypatch):
     begun = Job(world.ids.one(), JobRequest("flush"), JobStatus.NEW, world.now())
     world.table.write([begun], sync=True)
     world.files.fail(["preallocate"], errno=errno.ENOSPC, sticky=True)
+    large = JobRequest("flush", parameters={"note": "x" * 400_000})
     world.table.write(
-        [replace(begun, status=JobStatus.COMPLETED, finished_at=world.now(), result="x" * 400_000)], sync=True
+        [replace(begun, request=large, status=JobStatus.COMPLETED, finished_at=world.now())], sync=True
     )
     others = [ended(world) for _ in range(5)]
     for one in others:

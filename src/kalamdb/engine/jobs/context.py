@@ -54,6 +54,6 @@ class JobContext:
     def progress(self, rows: int | None = None, bytes: int | None = None) -> None:
         """Tell how many rows and bytes are done so far, in all."""
         if rows is not None:
-            self.rows = rows
+            self.rows = int(rows)
         if bytes is not None:
-            self.bytes = bytes
+            self.bytes = int(bytes)

@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
 
 from kalamcore.errors import CoreError
 from kalamdb.engine.core_errors import translated
@@ -37,11 +36,11 @@ from kalamdb.errors import (
 
 _log = logging.getLogger("kalamdb.jobs")
 
-JobFunction: TypeAlias = Callable[[JobContext], str | None]
+JobFunction = Callable[[JobContext], str | None]
 """Does the work; what it returns is the job's `result`."""
-Work: TypeAlias = tuple[str, str | None, str | None, str]
+Work = tuple[str, str | None, str | None, str]
 """JobRequest.work"""
-Place: TypeAlias = tuple[str | None, str]
+Place = tuple[str | None, str]
 """A table, by the names of its namespace and its own."""
 
 _SHOWN_MAX = 64
@@ -197,9 +196,10 @@ class JobRunner:
         for active in done:
             active.ended.wait()
         again = [place for place, (active, ran) in enumerate(submitted) if ran and active.failure is None]
-        for place, (active, _) in zip(again, self._submit([requests[place] for place in again])):
-            active.ended.wait()
-            done[place] = active
+        if again:
+            for place, (active, _) in zip(again, self._submit([requests[place] for place in again])):
+                active.ended.wait()
+                done[place] = active
         for active in done:
             if active.failure is not None:
                 # A copy: several may wait for one job, and each raises with its own traceback.
@@ -251,7 +251,8 @@ class JobRunner:
     def kill(self, job_id: str) -> Job:
         """End a job: one that waits at once, one that runs at its next safe point; the job as it is then.
 
-        One that has ended stays as it is. Raises UndefinedObject.
+        One that has ended stays as it is. Policies leave the work alone for the longest delay, or they would have it
+        begun anew at once. Raises UndefinedObject.
         """
         waits = False
         with self._lock:
@@ -259,6 +260,9 @@ class JobRunner:
             if active is not None and not active.ending:
                 active.killed = True
                 active.context.stopping = True
+                work = active.job.request.work
+                failures, _ = self._failures.get(work, (0, 0.0))
+                self._failures[work] = failures, self._monotonic_s() + self._delay.max_s
                 waits = active in self._queue
                 if waits:
                     self._queue.remove(active)
@@ -425,20 +429,19 @@ class JobRunner:
             active.job = replace(active.job, status=JobStatus.RUNNING, started_at=self._now())
         # Not waited for on the disk: a crash makes it `interrupted` whether it was new or running.
         self._write([active.job], sync=False)
-        failure: Error | None = None
-        status, result, message = JobStatus.COMPLETED, None, None
         try:
             active.context.check()
             result = job_type.function(active.context)
-        except (
-            BaseException
-        ) as raised:  # panics of native code are no Exceptions; they end the job, not the thread
-            status, failure = self._failed(active, raised)
-        retry = self._settle(active, job_type, failure)
-        if failure is not None and retry is not None:
+            end = _End(active, JobStatus.COMPLETED, None, None if result is None else str(result))
+        except BaseException as raised:
+            # A panic of native code is no Exception; it ends the job too, and not the thread.
+            end = self._failed(active, raised)
+        retry = self._settle(active, job_type, end.failure)
+        if end.failure is not None and retry is not None:
             delay_s = self._delay.after(active.job.attempt)
-            message = f"{failure.message}; tried again in {delay_s:g} s as job {retry.job.job_id}"
-        self._end([_End(active, status, failure, result, message)])
+            message = f"{end.failure.message}; tried again in {delay_s:g} s as job {retry.job.job_id}"
+            end = replace(end, message=message)
+        self._end([end])
         if retry is not None:
             try:
                 self._enqueue([retry])
@@ -447,20 +450,21 @@ class JobRunner:
         if not self._closing:
             self._prune()
 
-    def _failed(self, active: _Active, raised: BaseException) -> tuple[JobStatus, Error]:
+    def _failed(self, active: _Active, raised: BaseException) -> _End:
         """What its function raised, as the end of a job."""
         if isinstance(raised, CoreError):
             raised = translated(raised)
         if isinstance(raised, (JobCancelled, DatabaseClosed)):
             if active.killed:
-                return JobStatus.CANCELLED, JobCancelled(f"job {active.job.job_id} was killed")
+                return _End(active, JobStatus.CANCELLED, JobCancelled(f"job {active.job.job_id} was killed"))
             if self._closing:
-                return JobStatus.FAILED, DatabaseClosed(INTERRUPTED)
+                return _interrupted(active)
         if isinstance(raised, Error):
-            return JobStatus.FAILED, raised
+            return _End(active, JobStatus.FAILED, raised)
         # Its text may show what only the application's log should, so it does not go to the row.
         _log.error("job %s failed", active.job.job_id, exc_info=raised)
-        return JobStatus.FAILED, InternalError(f"internal error: {type(raised).__name__}; see the log output")
+        failure = InternalError(f"internal error: {type(raised).__name__}; see the log output")
+        return _End(active, JobStatus.FAILED, failure)
 
     def _settle(self, active: _Active, job_type: _JobType, failure: Error | None) -> _Active | None:
         """Free its table, and note whether its work failed; the retry that is to follow it, if one is."""
@@ -471,9 +475,11 @@ class JobRunner:
             if active.place is not None:
                 self._busy.discard(active.place)
             self._changed.notify_all()
-            failures, _ = self._failures.pop(request.work, (0, 0.0))
+            if failure is None:
+                self._failures.pop(request.work, None)
             if failure is None or self._closing or active.killed:
                 return None
+            failures, _ = self._failures.get(request.work, (0, 0.0))
             now_s = self._monotonic_s()
             # What no policy asked for in a long time is forgotten.
             oldest_s = now_s - self._delay.max_s
@@ -492,7 +498,7 @@ class JobRunner:
             failure = JobCancelled(f"job {active.job.job_id} was killed before it began")
             return _End(active, JobStatus.CANCELLED, failure)
         if self._closing:
-            return _End(active, JobStatus.FAILED, DatabaseClosed(INTERRUPTED))
+            return _interrupted(active)
         return _End(active, JobStatus.FAILED, ResourcesExceeded("no thread could be started for it"))
 
     def _end(self, ends: Sequence[_End]) -> None:
@@ -525,10 +531,10 @@ class JobRunner:
         active.ended.set()
 
     def _write(self, jobs: list[Job], *, sync: bool) -> None:
-        """Where the rows cannot be written the work goes on, and the log output tells."""
+        """Where the rows cannot be written the work goes on, and the log output tells: who waits must not wait on."""
         try:
             self._table.write(jobs, sync=sync)
-        except Error as error:
+        except Exception as error:
             _log.warning("the states of %d job(s) could not be written: %s", len(jobs), error)
 
     def _prune(self) -> None:
@@ -542,3 +548,9 @@ class JobRunner:
             self._table.prune(now - self._retention)
         except (CoreError, Error) as error:
             _log.warning("old jobs could not be removed: %s", error)
+
+
+def _interrupted(active: _Active) -> _End:
+    """The end of a job whose database is closed first."""
+    closed = f"the database was closed before job {active.job.job_id} ended; open it and ask again"
+    return _End(active, JobStatus.FAILED, DatabaseClosed(closed), message=INTERRUPTED)

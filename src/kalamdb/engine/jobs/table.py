@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 UNWRITTEN_MAX = 1000
 """Ended jobs that wait in memory for room for their first row; beyond it the oldest are forgotten."""
+TEXT_CHARACTERS_MAX = 10_000
+"""Of `result` and `error`; the rest is cut."""
 _PRUNED_TOGETHER_MAX = 1000
 
 
@@ -61,10 +63,10 @@ class JobTable:
         """
         with self._writing:
             unwritten = {**self._unwritten, **{job.job_id: job for job in jobs}}
-            batch = WriteBatch(self._engine.snapshot())
-            for job in unwritten.values():
-                self._put(batch, job)
             try:
+                batch = WriteBatch(self._engine.snapshot())
+                for job in unwritten.values():
+                    self._put(batch, job)
                 self._engine.commit(batch, sync=sync and self._sync)
             except StorageUnavailable:
                 self._keep(unwritten)
@@ -154,8 +156,8 @@ def _values(job: Job) -> tuple[object, ...]:
         json.dumps(dict(request.parameters)),
         request.actor,
         job.attempt,
-        job.result,
-        job.error,
+        _text(job.result),
+        _text(job.error),
         job.rows,
         job.bytes,
         job.created_at,
@@ -181,6 +183,13 @@ def _job(values: tuple[Any, ...]) -> Job:
         started_at,
         finished_at,
     )
+
+
+def _text(value: str | None) -> str | None:
+    """What a function said, as a column takes it: a message may hold a path that is no Unicode."""
+    if value is None:
+        return None
+    return value[:TEXT_CHARACTERS_MAX].encode(errors="replace").decode()
 
 
 def _first_id_of(instant: datetime.datetime) -> str:
