@@ -449,3 +449,10 @@ def test_checkpoint_is_not_there_yet(tmp_path):
                 call()
     with pytest.raises(DatabaseClosed):
         db.flush()
+
+
+def test_a_closed_database_builds_no_jobs(tmp_path):
+    db = kalamdb.open(tmp_path / "data")
+    db.close()
+    with pytest.raises(DatabaseClosed):
+        db.jobs.jobs()

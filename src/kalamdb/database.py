@@ -206,6 +206,7 @@ class Database:
         if self._jobs is None:
             with self._jobs_lock:
                 if self._jobs is None:
+                    self.check_open()
                     from kalamdb.engine.jobs import JobRunner, JobTable
 
                     runner = JobRunner(
@@ -360,7 +361,7 @@ class Database:
         return self.engine.store.recovery
 
     def stats(self) -> dict[str, int]:
-        """Figures of the database: bytes and entries in memory, rows of streams, bytes of the log."""
+        """Figures of the database: bytes and entries in memory, rows of streams, bytes of the log, jobs at work."""
         self.check_open()
         return dict(self.statistics())
 
