@@ -9,6 +9,7 @@ import threading
 import pytest
 
 import kalamdb
+from kalamdb.engine.jobs import JobRequest
 from kalamdb.errors import (
     DatabaseClosed,
     DatabaseLocked,
@@ -286,3 +287,172 @@ def test_the_profile_of_kalamdb_0_4_takes_int_keys_and_plain_stream_keys():
         ):
             with pytest.raises(kalamdb.errors.InvalidDefinition):
                 db.execute(sql)
+
+
+# Jobs
+
+
+def test_a_database_without_jobs_starts_no_thread_and_imports_nothing_for_them(tmp_path):
+    program = textwrap.dedent(
+        """
+        import sys, threading, kalamdb
+        with kalamdb.open(sys.argv[1]) as db:
+            db.execute("CREATE TABLE notes (id BIGINT PRIMARY KEY)")
+            db.execute("INSERT INTO notes VALUES (1)")
+            names = {thread.name for thread in threading.enumerate()}
+            print("kalamdb.engine.jobs" in sys.modules, names & {"kalamdb-jobs", "kalamdb-policies"})
+        """
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "data")], capture_output=True, text=True, timeout=60
+    )
+
+    assert done.stdout.strip() == "False set()", done.stderr
+
+
+def test_closing_ends_the_jobs_and_the_next_life_finds_them_ended(tmp_path):
+    db = kalamdb.open(tmp_path / "data")
+    begun = threading.Event()
+
+    def function(context):
+        begun.set()
+        while True:
+            context.check()
+
+    db.jobs.register("flush", function)
+    db.execute("CREATE TABLE notes (id BIGINT PRIMARY KEY)")
+    db.execute("FLUSH TABLE notes")
+    assert begun.wait(30)
+    db.close()
+
+    with kalamdb.open(tmp_path / "data") as again:
+        assert again.execute("SELECT status, error FROM system.jobs").fetchall() == [
+            ("failed", "interrupted")
+        ]
+
+
+def test_a_job_of_a_killed_process_is_interrupted(tmp_path):
+    program = textwrap.dedent(
+        """
+        import os, signal, sys, threading, kalamdb
+        db = kalamdb.open(sys.argv[1])
+        begun = threading.Event()
+        def function(context):
+            begun.set()
+            threading.Event().wait()
+        db.jobs.register("flush", function)
+        db.execute("CREATE TABLE notes (id BIGINT PRIMARY KEY)")
+        print(db.execute("FLUSH TABLE notes").fetchone()[0], flush=True)
+        begun.wait(30)
+        os.kill(os.getpid(), signal.SIGKILL)
+        """
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "data")], capture_output=True, text=True, timeout=60
+    )
+    job_id = done.stdout.strip()
+
+    with kalamdb.open(tmp_path / "data") as db:
+        assert db.execute("SELECT job_id, status, error FROM system.jobs").fetchall() == [
+            (job_id, "failed", "interrupted")
+        ]
+        db.jobs.register("flush", lambda context: "again")
+        db.flush()
+        assert len(db.execute("SHOW JOBS").fetchall()) == 2
+
+
+def test_a_job_that_reaches_no_safe_point_does_not_keep_the_process_alive(tmp_path):
+    program = textwrap.dedent(
+        """
+        import sys, threading, kalamdb, kalamdb.database
+        kalamdb.database.EXIT_WAIT_S = 0.05
+        db = kalamdb.open(sys.argv[1])
+        begun = threading.Event()
+        def function(context):
+            begun.set()
+            threading.Event().wait()
+        db.jobs.register("flush", function)
+        db.execute("CREATE TABLE notes (id BIGINT PRIMARY KEY)")
+        db.execute("INSERT INTO notes VALUES (1)")
+        db.execute("FLUSH TABLE notes")
+        begun.wait(30)
+        print("leaving")
+        """
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "data")], capture_output=True, text=True, timeout=60
+    )
+
+    assert (done.returncode, done.stdout.strip()) == (0, "leaving"), done.stderr
+    with kalamdb.open(tmp_path / "data") as db:
+        assert db.execute("SELECT id FROM notes").fetchall() == [(1,)]
+        assert db.execute("SELECT error FROM system.jobs").fetchall() == [("interrupted",)]
+
+
+def test_a_forked_child_has_no_jobs_and_leaves_its_parents_alone(tmp_path):
+    with kalamdb.open(tmp_path / "data") as db:
+        begun, go = threading.Event(), threading.Event()
+
+        def function(context):
+            begun.set()
+            assert go.wait(30)
+
+        db.jobs.register("flush", function)
+        db.execute("CREATE TABLE notes (id BIGINT PRIMARY KEY)")
+        db.execute("FLUSH TABLE notes")
+        assert begun.wait(30)
+        child = os.fork()
+        if child == 0:
+            refused = 0
+            for call in (db.flush, db.compact, db.checkpoint, lambda: db.execute("SHOW JOBS")):
+                try:
+                    call()
+                except ForkedProcess:
+                    refused += 1
+            db.close()
+            os._exit(refused)
+        _, status = os.waitpid(child, 0)
+        go.set()
+
+        assert os.waitstatus_to_exitcode(status) == 4
+        (job_id,) = db.execute("SELECT job_id FROM system.jobs").fetchone()
+        assert db.jobs.wait(job_id).status == "completed"
+
+
+def test_policies_are_followed_while_a_table_has_one(tmp_path):
+    def threads():
+        return [thread for thread in threading.enumerate() if thread.name == "kalamdb-policies"]
+
+    flushed = threading.Event()
+    with kalamdb.open(tmp_path / "data") as db:
+        db.jobs.register("flush", lambda context: flushed.set())
+        db.policies.begin(lambda: [JobRequest("flush", "default", "notes")])
+        assert threads() == []
+        db.execute("CREATE TABLE notes (id BIGINT PRIMARY KEY) FLUSH ROWS 10")
+        assert len(threads()) == 1
+        assert flushed.wait(30)
+        db.execute("DROP TABLE notes")
+        for thread in threads():
+            thread.join(30)
+        assert threads() == []
+        (actor,) = {job.request.actor for job in db.jobs.jobs()}
+        assert actor is None
+        db.execute("CREATE TABLE notes (id BIGINT PRIMARY KEY) FLUSH INTERVAL 10")
+        assert len(threads()) == 1
+    assert threads() == []
+
+
+def test_checkpoint_is_not_there_yet(tmp_path):
+    with kalamdb.open(tmp_path / "data") as db:
+        for call in (db.checkpoint, db.flush, db.compact):
+            with pytest.raises(NotSupportedError, match="is not available in this version"):
+                call()
+    with pytest.raises(DatabaseClosed):
+        db.flush()
+
+
+def test_a_closed_database_builds_no_jobs(tmp_path):
+    db = kalamdb.open(tmp_path / "data")
+    db.close()
+    with pytest.raises(DatabaseClosed):
+        db.jobs.jobs()

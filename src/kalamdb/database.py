@@ -20,6 +20,7 @@ from kalamdb.catalog.catalog import Catalog, CatalogChange
 from kalamdb.catalog.loading import load_catalog
 from kalamdb.catalog.reserved import RESERVED
 from kalamdb.engine import Engine
+from kalamdb.engine.jobs_schema import JOBS, JOBS_ID, OPEN
 from kalamdb.errors import DatabaseClosed, ForkedProcess, InvalidName, InvalidParameter, NotSupportedError
 from kalamdb.execution.write_plan import WritePlans
 from kalamdb.functions import builtin_functions
@@ -29,6 +30,7 @@ from kalamdb.session import Session
 from kalamdb.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from kalamdb.engine.jobs import JobRunner, PolicySchedule
     from kalamdb.execution.query import QueryEngine
     from kalamdb.execution.simple_select import Plan
     from kalamdb.functions.registry import Volatility
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 ROOT = "root"
 USER_NAME_LENGTH_MAX = 128
 MEMORY = ":memory:"
+EXIT_WAIT_S = 3.0
+"""How long the end of the process waits for jobs to reach a safe point."""
 
 _open_databases: weakref.WeakSet[Database] = weakref.WeakSet()
 
@@ -123,6 +127,9 @@ class Database:
         self._catalog_lock = threading.Lock()
         self._queries_lock = threading.Lock()
         self._queries: QueryEngine | None = None
+        self._jobs_lock = threading.RLock()
+        self._jobs: JobRunner | None = None
+        self._policies: PolicySchedule | None = None
         self.select_plans: dict[tuple[SimpleSelect, str], Plan] = {}
         """Plans of simple SELECTs by statement and namespace (execution.simple_select)."""
         self.write_plans = WritePlans(self)
@@ -143,9 +150,11 @@ class Database:
         try:
             self.ids = _Ids(self.engine, clock, random)
             self._catalog = self._load_catalog()
+            self._recover_jobs()
         except BaseException:
             self.engine.close()
             raise
+        self._watch_policies()
         self._root = Session(self, ROOT, Role.SYSTEM, "default")
         _open_databases.add(self)
 
@@ -161,6 +170,18 @@ class Database:
         for table in catalog.tables.values():
             self.engine.define(table, catalog.history[table.table_id])
         return catalog
+
+    def _recover_jobs(self) -> None:
+        """Mark what an earlier life left unfinished; most often nothing, and then nothing is built for it."""
+        self.engine.define(JOBS)
+        if self.engine.store.count(JOBS_ID, OPEN, self.engine.snapshot()):
+            self.jobs  # noqa: B018 - built, it recovers
+
+    def _watch_policies(self) -> None:
+        options = (table.options for table in self._catalog.tables.values())
+        wanted = any(one.flush_rows is not None or one.flush_interval_s is not None for one in options)
+        if wanted or self._policies is not None:
+            self.policies.watch(wanted)
 
     # What statements use (execution.context.Services)
 
@@ -181,6 +202,36 @@ class Database:
                     self._queries = QueryEngine(self.functions, relation, self.settings)
         return self._queries
 
+    @property
+    def jobs(self) -> JobRunner:
+        """What works in the background, built at its first use; it may be asked for work from then on."""
+        if self._jobs is None:
+            with self._jobs_lock:
+                if self._jobs is None:
+                    self.check_open()
+                    from kalamdb.engine.jobs import JobRunner, JobTable
+
+                    runner = JobRunner(
+                        JobTable(self.engine, sync=self.settings.durability == "full"),
+                        new_id=self.ids.uuid_v7,
+                        now=self.now,
+                        retention=datetime.timedelta(days=self.settings.job_retention_d),
+                    )
+                    runner.recover()
+                    self._jobs = runner
+        return self._jobs
+
+    @property
+    def policies(self) -> PolicySchedule:
+        """What has tables flushed by their policies, built with the first policy."""
+        if self._policies is None:
+            with self._jobs_lock:
+                if self._policies is None:
+                    from kalamdb.engine.jobs import PolicySchedule
+
+                    self._policies = PolicySchedule(self.jobs.submit_due)
+        return self._policies
+
     def change_catalog(
         self,
         change: Callable[[Catalog], tuple[Catalog, list[CatalogChange]]],
@@ -199,6 +250,7 @@ class Database:
             definitions(batch, catalog)
             self.engine.commit(batch, sync=True)
             self._catalog = catalog
+            self._watch_policies()
             return catalog
 
     def now(self) -> datetime.datetime:
@@ -207,7 +259,12 @@ class Database:
 
     def statistics(self) -> Mapping[str, int]:
         """Figures for system.stats."""
-        return self.engine.store.statistics()
+        return {**self.engine.store.statistics(), "jobs": 0 if self._jobs is None else self._jobs.count()}
+
+    def checkpoint(self) -> None:
+        """Write the rows in memory to hot segments."""
+        self.check_open()
+        raise NotSupportedError("checkpoint is not available in this version")
 
     # For the application
 
@@ -275,6 +332,31 @@ class Database:
         self.check_open()
         self.functions.register(scalar_function(name, function, arguments, result, volatility))
 
+    def flush(self, table: str | None = None) -> None:
+        """Move the rows of `table` (`name` or `namespace.name`), or of all tables, to cold segments, and wait for it.
+
+        Rows that were there before the call are cold after it. Raises UndefinedTable, StorageUnavailable, JobCancelled
+        where the job was killed, and what else the job met.
+        """
+        self._run_jobs("flush", table)
+
+    def compact(self, table: str | None = None) -> None:
+        """Put the segments of `table`, or of all tables, together, and wait for it. Raises as flush."""
+        self._run_jobs("compact", table)
+
+    def _run_jobs(self, job_type: str, table: str | None) -> None:
+        from kalamdb.execution.jobs import requests_for
+        from kalamdb.sql.jobs import FlushAll, FlushTable
+        from kalamdb.sql.names import TableName
+
+        self.check_open()
+        self.jobs.require(job_type)
+        statement: FlushTable | FlushAll = FlushAll()
+        if table is not None:
+            namespace, _, name = table.rpartition(".")
+            statement = FlushTable(TableName(name, namespace or None))
+        self.jobs.run_all(requests_for(job_type, statement, self._root.context()))
+
     @property
     def recovery(self) -> Mapping[str, object]:
         """What opening found in the log: records, last_lsn; torn_bytes, torn_file, kept_as where its end was torn."""
@@ -290,7 +372,7 @@ class Database:
         return self.engine.checkpoint()
 
     def stats(self) -> dict[str, int]:
-        """Figures of the database: bytes and entries in memory, rows of streams, bytes of the log."""
+        """Figures of the database: bytes and entries in memory, rows of streams, bytes of the log, jobs at work."""
         self.check_open()
         return dict(self.statistics())
 
@@ -304,14 +386,30 @@ class Database:
             )
 
     def close(self) -> None:
-        """Sync and close. Statements that run meanwhile end first or fail whole; closing twice does nothing."""
+        """Sync and close. Statements that run meanwhile end first or fail whole, jobs end at their next safe point;
+        closing twice does nothing."""
+        self._close(None)
+
+    def _close(self, jobs_timeout_s: float | None) -> None:
         if self._closed or self._forked:
             return
         self._closed = True
         _open_databases.discard(self)
+        ended = self._close_jobs(jobs_timeout_s)
         if self._queries is not None:
             self._queries.close()
-        self.engine.close()
+        # A job that is still at work may write to files of this directory: it is not given up before that is over,
+        # if need be by the end of the process, which the next open takes for a crash.
+        if ended:
+            self.engine.close()
+
+    def _close_jobs(self, timeout_s: float | None) -> bool:
+        """Whether no job is at work any more."""
+        with self._jobs_lock:
+            policies, jobs = self._policies, self._jobs
+        if policies is not None:
+            policies.close(timeout_s)
+        return jobs is None or jobs.close(timeout_s)
 
     def __enter__(self) -> Database:
         return self
@@ -341,7 +439,7 @@ def _refuse_in_forked_child() -> None:
 
 def _close_at_exit() -> None:
     for database in list(_open_databases):
-        database.close()
+        database._close(EXIT_WAIT_S)
 
 
 os.register_at_fork(after_in_child=_refuse_in_forked_child)

@@ -269,6 +269,13 @@ class InvalidTransactionState(OperationalError):
         self.sqlstate = sqlstate
 
 
+class JobCancelled(OperationalError):
+    """The job was ended by KILL JOB, or because the database was closed; nothing of it is half done."""
+
+    code = "JOB_CANCELLED"
+    sqlstate = "57014"
+
+
 class StatementTimeout(OperationalError):
     """The statement took longer than `statement_timeout_s`."""
 

@@ -9,6 +9,7 @@ import json
 import pytest
 
 from kalamdb.catalog import SYSTEM_TABLES, Catalog, View, system_table
+from kalamdb.engine.jobs import Job, JobRequest, JobStatus
 from kalamdb.schema import Column, TableKind, TableOptions, TableSchema
 from kalamdb.settings import NAMES, Settings
 from kalamdb.types import BIGINT, JSON, TEXT, parse_type, type_of_arrow
@@ -29,6 +30,11 @@ class Source:
 
     def visible(self, schema):
         return schema.name != "secret"
+
+    def jobs(self):
+        request = JobRequest("flush", "app", "notes", {"n": 1}, "boss")
+        yield Job("j1", request, JobStatus.FAILED, AT, error="gone", rows=1, started_at=AT, finished_at=AT)
+        yield Job("j2", JobRequest("backup"), JobStatus.NEW, AT, attempt=2)
 
 
 @pytest.fixture
@@ -161,6 +167,22 @@ def test_namespaces_count_the_tables_that_the_reader_knows(source):
     assert [name for (name,) in rows(source, "information_schema.schemata", "schema_name")] == [
         "app", "default", "information_schema", "system",
     ]  # fmt: skip
+
+
+def test_jobs_show_what_was_asked_for_and_what_became_of_it(source):
+    (failed, new) = system_table("system", "jobs", source).to_pylist()
+
+    assert failed == {
+        "job_id": "j1", "job_type": "flush", "status": "failed", "namespace_id": "app", "table_name": "notes",
+        "parameters": '{"n":1}', "result": None, "error": "gone", "rows": 1, "bytes": None,
+        "created_at": AT, "started_at": AT, "finished_at": AT,
+    }  # fmt: skip
+    assert (new["namespace_id"], new["table_name"], new["parameters"], new["started_at"]) == (
+        None,
+        None,
+        "{}",
+        None,
+    )
 
 
 def test_schemas_show_every_version(source):

@@ -16,6 +16,11 @@ def authorize(role: Role, action: Action, table: TableSchema | None = None) -> N
     raise AccessDenied(f"permission denied: role {role} may not {action.value}")
 
 
+def may(role: Role, action: Action) -> bool:
+    """Whether the role may do it, where the answer only decides what is shown."""
+    return role in PERMISSIONS[action]
+
+
 def may_see(role: Role, table: TableSchema) -> bool:
     """Whether the table exists for this role: in listings, in DESCRIBE, in errors."""
     return role in PERMISSIONS[Action.SELECT]

@@ -31,6 +31,9 @@ class Action(enum.Enum):
     CREATE_VIEW = "create views"
     DROP_VIEW = "drop views"
     CHANGE_NAMESPACE = "create, alter or drop namespaces"
+    FLUSH = "flush, compact or checkpoint tables"
+    SEE_ALL_JOBS = "see the jobs of others"
+    KILL_JOB = "kill jobs"
     READ_ALL_USERS = "read all_users"
     READ_ADMINISTRATION = "read administration tables"
 
@@ -50,6 +53,9 @@ PERMISSIONS: dict[Action, frozenset[Role]] = {
     Action.CREATE_VIEW: _BUILDERS,
     Action.DROP_VIEW: _BUILDERS,
     Action.CHANGE_NAMESPACE: _ADMINISTRATORS,
+    Action.FLUSH: _BUILDERS,
+    Action.SEE_ALL_JOBS: _BUILDERS,
+    Action.KILL_JOB: _ADMINISTRATORS,
     Action.READ_ALL_USERS: _ADMINISTRATORS,
     Action.READ_ADMINISTRATION: _ADMINISTRATORS,
 }

@@ -16,6 +16,7 @@ NAMESPACES_ID = 1
 TABLES_ID = 2
 VIEWS_ID = 3
 DROPPED_TABLES_ID = 4
+# 6: the jobs (kalamdb.engine.jobs_schema), which are no part of the catalog.
 FIRST_TABLE_ID = 100
 """The id of the first table that a user creates; the ids below are for reserved tables, now and later."""
 

@@ -6,7 +6,7 @@ show in it is decided here, by `SystemSource.visible` and the reader's role.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,6 +17,7 @@ from kalamdb.types import BIGINT, BOOLEAN, INT, JSON, TEXT, TIMESTAMP, DataType,
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from kalamdb.engine.jobs import Job
     from kalamdb.settings import Settings
 
 CATALOG_NAME = "kalam"
@@ -44,6 +45,9 @@ class SystemSource(Protocol):
 
     def visible(self, schema: TableSchema) -> bool:
         """Whether the reader may know of this table."""
+
+    def jobs(self) -> Iterable[Job]:
+        """The jobs that the reader may know of, the oldest first."""
 
 
 Row = tuple[object, ...]
@@ -212,6 +216,27 @@ def _schemas(source: SystemSource) -> list[Row]:
     return rows
 
 
+def _jobs(source: SystemSource) -> list[Row]:
+    return [
+        (
+            job.job_id,
+            job.request.job_type,
+            job.status.value,
+            job.request.namespace,
+            job.request.table,
+            _json(job.request.parameters),
+            job.result,
+            job.error,
+            job.rows,
+            job.bytes,
+            job.created_at,
+            job.started_at,
+            job.finished_at,
+        )
+        for job in source.jobs()
+    ]
+
+
 def _settings(source: SystemSource) -> list[Row]:
     return [(row.name, row.value, row.default_value, row.description) for row in source.settings.described()]
 
@@ -304,7 +329,7 @@ _TABLES: dict[str, _SystemTable] = {
             "parameters JSON, result TEXT, error TEXT, rows BIGINT, bytes BIGINT, "
             "created_at! TIMESTAMP, started_at TIMESTAMP, finished_at TIMESTAMP"
         ),
-        _nothing_yet,
+        _jobs,
     ),
     "system.live_queries": _SystemTable(
         _columns(

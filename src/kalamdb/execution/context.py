@@ -18,6 +18,7 @@ from kalamdb.settings import Settings
 
 if TYPE_CHECKING:
     from kalamcore.store import Readable, Transaction, WriteBatch
+    from kalamdb.engine.jobs import JobRunner
     from kalamdb.execution.query import QueryEngine
     from kalamdb.execution.scan import Relation
 
@@ -28,6 +29,10 @@ class Services(Protocol):
     engine: Engine
     functions: FunctionRegistry
     settings: Settings
+
+    @property
+    def jobs(self) -> JobRunner:
+        """What works in the background."""
 
     @property
     def queries(self) -> QueryEngine:
@@ -43,6 +48,9 @@ class Services(Protocol):
         definitions: Callable[[WriteBatch, Catalog], None],
     ) -> Catalog:
         """Apply a change to the newest catalog, durably, one at a time; the catalog it made."""
+
+    def checkpoint(self) -> None:
+        """Write the rows in memory to hot segments."""
 
     def statistics(self) -> Mapping[str, int]:
         """The figures of system.stats."""

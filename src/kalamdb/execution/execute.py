@@ -64,6 +64,13 @@ EXECUTORS: Mapping[str, tuple[str, str]] = {
     "ShowTables": ("show", "show_tables"),
     "DescribeTable": ("show", "describe_table"),
     "ShowStats": ("show", "show_stats"),
+    "FlushTable": ("jobs", "flush"),
+    "FlushAll": ("jobs", "flush"),
+    "CompactTable": ("jobs", "compact"),
+    "CompactAll": ("jobs", "compact"),
+    "ShowJobs": ("jobs", "show_jobs"),
+    "KillJob": ("jobs", "kill_job"),
+    "Checkpoint": ("jobs", "checkpoint"),
 }
 """Module and function."""
 
@@ -76,9 +83,19 @@ ACTIONS: Mapping[str, Action] = {
     "DropTable": Action.DROP_TABLE,
     "CreateView": Action.CREATE_VIEW,
     "DropView": Action.DROP_VIEW,
+    "FlushTable": Action.FLUSH,
+    "FlushAll": Action.FLUSH,
+    "CompactTable": Action.FLUSH,
+    "CompactAll": Action.FLUSH,
+    "KillJob": Action.KILL_JOB,
+    "Checkpoint": Action.FLUSH,
 }
+
+_CHANGE_NOTHING = frozenset({Action.FLUSH, Action.KILL_JOB})
+"""Of these, the ones that leave what exists as it is."""
 
 
 def changes_what_exists(statement: Any) -> bool:
     """Whether it is DDL, and so stands outside of transactions."""
-    return type(statement).__name__ in ACTIONS
+    action = ACTIONS.get(type(statement).__name__)
+    return action is not None and action not in _CHANGE_NOTHING

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kalamdb.auth import Action, authorize, may_see
+from kalamdb.auth import Action, authorize, may, may_see
 from kalamdb.catalog.system_tables import system_table
 from kalamdb.engine.tables import SYSTEM_COLUMNS
 from kalamdb.errors import UndefinedTable
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from kalamdb.catalog.catalog import Catalog
+    from kalamdb.engine.jobs import Job
     from kalamdb.execution.context import Context
 
 SYSTEM_NAMESPACES = frozenset({"system", "information_schema"})
@@ -155,6 +156,10 @@ class _SystemView:
 
     def visible(self, schema: TableSchema) -> bool:
         return may_see(self.context.role, schema)
+
+    def jobs(self) -> list[Job]:
+        everybodys = may(self.context.role, Action.SEE_ALL_JOBS)
+        return self.context.services.jobs.jobs(None if everybodys else self.context.user)
 
 
 def _system_relation(context: Context, namespace: str, name: str) -> Relation:

@@ -18,15 +18,12 @@ _LATER = frozenset(
         ("drop", "storage"),
         ("show", "storages"),
         ("show", "users"),
-        ("show", "jobs"),
-        ("storage", None),
-        ("flush", None),
-        ("kill", None),
+        ("storage", "check"),
+        ("kill", "live"),
         ("subscribe", None),
         ("execute", "as"),
         ("backup", None),
         ("restore", None),
-        ("checkpoint", None),
     }
 )
 

@@ -13,6 +13,7 @@ import lark
 from kalamdb.sql.ddl import DdlRules
 from kalamdb.sql.dml import DmlRules
 from kalamdb.sql.expressions import ExpressionRules
+from kalamdb.sql.jobs import JobRules
 from kalamdb.sql.lexer import StatementLexer
 from kalamdb.sql.query import QueryRules
 from kalamdb.sql.rules import CommonRules
@@ -21,7 +22,7 @@ from kalamdb.sql.transaction import TransactionRules
 
 
 class StatementRules(
-    CommonRules, ExpressionRules, QueryRules, DdlRules, DmlRules, ShowRules, TransactionRules
+    CommonRules, ExpressionRules, QueryRules, DdlRules, DmlRules, ShowRules, TransactionRules, JobRules
 ):
     """Every chapter's rules."""
 

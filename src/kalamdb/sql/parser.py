@@ -43,6 +43,15 @@ if TYPE_CHECKING:
     )
     from kalamdb.sql.dml import Condition, Delete, Insert, Update
     from kalamdb.sql.expressions import Expression
+    from kalamdb.sql.jobs import (
+        Checkpoint,
+        CompactAll,
+        CompactTable,
+        FlushAll,
+        FlushTable,
+        KillJob,
+        ShowJobs,
+    )
     from kalamdb.sql.query import Explain, SimpleSelect
     from kalamdb.sql.show import DescribeTable, ShowNamespaces, ShowStats, ShowTables
     from kalamdb.sql.transaction import Begin, Commit, Rollback
@@ -69,6 +78,13 @@ if TYPE_CHECKING:
         | Begin
         | Commit
         | Rollback
+        | Checkpoint
+        | CompactAll
+        | CompactTable
+        | FlushAll
+        | FlushTable
+        | KillJob
+        | ShowJobs
     )
 
 # Trees of longer texts are not kept under their text.
