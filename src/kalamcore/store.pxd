@@ -51,7 +51,7 @@ cdef extern from "cold_segment.hpp" namespace "kalam" nogil:
         vector[string] first_keys
         string low
         string high
-        string filter
+        vector[string] filters
         uint64_t sequence_min
         uint64_t sequence_max
         int64_t tombstones
@@ -75,12 +75,6 @@ cdef extern from "cold_segment.hpp" namespace "kalam" nogil:
 
     shared_ptr[const ColumnBlock] block_of_batch(SharedLayout layout,
                                                  unique_ptr[ArrowInput] batch) except +raise_core_error
-
-
-cdef extern from "key_filter.hpp" namespace "kalam" nogil:
-    uint64_t filter_hash(uint64_t partition_hash, string_view key)
-    uint64_t stable_hash(string_view bytes)
-    string filter_of "kalam::KeyFilter::made_of"(const vector[uint64_t]& hashes) except +raise_core_error
 
 
 cdef extern from "store.hpp" namespace "kalam" nogil:
@@ -140,11 +134,12 @@ cdef extern from "store.hpp" namespace "kalam" nogil:
                                             const Bounds& bounds, cpp_bool deleted, const RowReader& reader,
                                             const vector[int]& columns,
                                             int64_t batch_rows) except +raise_core_error
+        vector[CppArrowBatch] hot_rows_as_arrow(uint64_t table_id, string_view partition, uint64_t snapshot,
+                                                const Bounds& bounds, cpp_bool deleted, const RowReader& reader,
+                                                const vector[int]& columns,
+                                                int64_t batch_rows) except +raise_core_error
         uint64_t count(uint64_t table_id, string_view partition, uint64_t snapshot) except +raise_core_error
         vector[string] partitions(uint64_t table_id) except +raise_core_error
-
-    void append_as_arrow(RowSource& source, const RowReader& reader, const vector[int]& columns, int64_t batch_rows,
-                         vector[CppArrowBatch]& batches) except +raise_core_error
 
     cdef cppclass StoreOptions:
         StoreOptions()
@@ -178,7 +173,6 @@ cdef extern from "store.hpp" namespace "kalam" nogil:
 
     cdef cppclass CppView "kalam::View"(CppReadable):
         CppView()
-        CppView hot()
         uint64_t checkpointed()
 
     cdef cppclass CppStore "kalam::Store"(CppReadable):

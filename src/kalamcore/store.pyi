@@ -85,7 +85,7 @@ class Readable:
         high: bytes | None = None,
         deleted: bool = False,
         batch_rows: int = 65536,
-        ordered: bool = False,
+        cold: bool = True,
     ) -> list[object]:
         """The same as Arrow: objects with `__arrow_c_array__`, fields named f0, f1, … in the order of `columns`."""
     def count(self, table_id: int, partition: bytes, snapshot: int) -> int: ...
@@ -144,11 +144,21 @@ class Store(Readable):
         generation: int,
         watermark: int,
         segments: Sequence[
-            tuple[int, Layout, Sequence[int], Sequence[bytes], bytes, bytes, bytes, int, int, int, int]
+            tuple[int,
+                Layout,
+                Sequence[int],
+                Sequence[bytes],
+                bytes,
+                bytes,
+                Sequence[bytes],
+                int,
+                int,
+                int,
+                int,]
         ],
     ) -> None:
         """What a partition's manifest tells. `segments`, the newest first: (id in this process, Layout, rows of each
-        block, first key of each block, least key, greatest key, key filter, least _seq, greatest _seq, tombstones, the
+        block, first key of each block, least key, greatest key, Parquet's filter of each block or none, least _seq, greatest _seq, tombstones, the
         sequence number below which older versions may be missing)."""
     def set_nothing_cold(self, table_id: int, partition: bytes) -> None:
         """There is no manifest yet."""
@@ -181,9 +191,6 @@ class Block:
     def nbytes(self) -> int:
         """Bytes it takes of the cache."""
 
-def key_filter(partition: bytes, keys: Iterable[bytes]) -> bytes:
-    """What tells that a key is not in a segment: of encoded keys of one partition. About ten bits a key."""
-
 @final
 class View(Readable):
     """What one reader sees: the rows of one snapshot. Made by Store.view(). Safe for threads."""
@@ -193,8 +200,6 @@ class View(Readable):
     @property
     def checkpointed(self) -> int:
         """The sequence number up to which commits are in segments."""
-    def hot(self) -> View:
-        """The same without what is in cold segments alone."""
 
 @final
 class Transaction(Readable):

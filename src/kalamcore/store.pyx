@@ -163,7 +163,7 @@ cdef class Readable:
     """What rows are read from: the store, or a transaction laid over it."""
 
     cdef CppReadable* readable(self) except NULL:
-        raise TypeError("rows are read from a Store or a Transaction")
+        raise TypeError("rows are read from a Store, a View or a Transaction")
 
     def get(self, uint64_t table_id, bytes partition not None, bytes key not None, uint64_t snapshot,
             Reader reader not None, columns=None, bint deleted=False):
@@ -214,10 +214,11 @@ cdef class Readable:
 
     def scan_arrow(self, uint64_t table_id, bytes partition not None, uint64_t snapshot,
                    Reader reader not None, columns, *, bytes low=None, bytes high=None, bint deleted=False,
-                   int64_t batch_rows=65536, bint ordered=False):
+                   int64_t batch_rows=65536, bint cold=True):
         """The same as Arrow: objects with `__arrow_c_array__`, fields named f0, f1, … as in `columns`.
 
-        In key order only where `ordered`. No rows, no batches."""
+        In no order that is promised. `cold` false: in key order, and without what is in cold segments alone. No
+        rows, no batches."""
         cdef CppReadable* below = self.readable()
         cdef vector[int] positions = reader.positions(columns)
         cdef string_view name = view(partition)
@@ -232,14 +233,13 @@ cdef class Readable:
         if high is not None:
             high_view = view(high)
             bounds.high = &high_view
-        cdef unique_ptr[RowSource] source
         with nogil:
-            if ordered:
-                source = below.rows(table_id, name, snapshot, bounds, False, deleted)
-                append_as_arrow(dereference(source), dereference(reader.reader), positions, batch_rows, batches)
-            else:
+            if cold:
                 batches = below.rows_as_arrow(table_id, name, snapshot, bounds, deleted,
                                               dereference(reader.reader), positions, batch_rows)
+            else:
+                batches = below.hot_rows_as_arrow(table_id, name, snapshot, bounds, deleted,
+                                                  dereference(reader.reader), positions, batch_rows)
         return [make_batch(batches[at]) for at in range(batches.size())]
 
     def count(self, uint64_t table_id, bytes partition not None, uint64_t snapshot):
@@ -346,7 +346,7 @@ cdef class Store(Readable):
     def set_cold(self, uint64_t table_id, bytes partition not None, uint64_t generation, uint64_t watermark,
                  segments):
         """What a partition's manifest tells. `segments`, the newest first: (id in this process, Layout, rows of each
-        block, first key of each block, least key, greatest key, key filter, least _seq, greatest _seq, tombstones,
+        block, first key of each block, least key, greatest key, Parquet's filter of each block or none, least _seq, greatest _seq, tombstones,
         the sequence number below which older versions may be missing)."""
         cdef CppStore* store = self.opened()
         cdef unique_ptr[CppColdPartition] made
@@ -357,7 +357,7 @@ cdef class Store(Readable):
         made.reset(new CppColdPartition())
         dereference(made).generation = generation
         dereference(made).watermark = watermark
-        for identity, given, rows, first_keys, low, high, filter, least, greatest, tombstones, complete in segments:
+        for identity, given, rows, first_keys, low, high, filters, least, greatest, tombstones, complete in segments:
             layout = given
             description = ColdSegmentDescription()
             description.id = identity
@@ -366,7 +366,7 @@ cdef class Store(Readable):
             description.first_keys = first_keys
             description.low = low
             description.high = high
-            description.filter = filter
+            description.filters = filters
             description.sequence_min = least
             description.sequence_max = greatest
             description.tombstones = tombstones
@@ -502,16 +502,6 @@ cdef class Block:
         return dereference(self.block).bytes()
 
 
-def key_filter(bytes partition not None, keys):
-    """What tells that a key is not in a segment: of encoded keys of one partition. About ten bits a key."""
-    cdef vector[uint64_t] hashes
-    cdef uint64_t seed = stable_hash(view(partition))
-    cdef bytes key
-    for key in keys:
-        hashes.push_back(filter_hash(seed, view(key)))
-    return <bytes> filter_of(hashes)
-
-
 @cython.final
 cdef class View(Readable):
     """What one reader sees: the rows of one snapshot. Made by Store.view(). Safe for threads."""
@@ -529,13 +519,6 @@ cdef class View(Readable):
     def checkpointed(self):
         """The sequence number up to which commits are in segments."""
         return self.view.checkpointed()
-
-    def hot(self):
-        """The same without what is in cold segments alone."""
-        cdef View made = View.__new__(View)
-        made.store = self.store
-        made.view = self.view.hot()
-        return made
 
 
 @cython.final

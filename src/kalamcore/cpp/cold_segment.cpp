@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "keys.hpp"
+#include "parquet_bloom.hpp"
+
 namespace kalam {
 
 namespace {
@@ -58,14 +61,20 @@ ColdSegment::ColdSegment(std::uint64_t table_id, std::string partition, ColdSegm
         throw Error("a cold segment with " + std::to_string(description_.block_rows.size()) + " blocks and " +
                     std::to_string(description_.first_keys.size()) + " first keys");
     }
-    if (description_.filter.size() % kFilterBlockBytes) throw Error("a key filter that is no filter");
+    for (const std::string& filter : description_.filters) {
+        if (filter.empty() || filter.size() % 32) throw Error("a key filter that is no filter");
+    }
+    if (!description_.filters.empty() && description_.filters.size() != description_.block_rows.size()) {
+        throw Error("a cold segment with " + std::to_string(description_.filters.size()) + " filters for " +
+                    std::to_string(description_.block_rows.size()) + " blocks");
+    }
     layout_ = description_.layout;
     for (std::size_t at = 0; at < description_.block_rows.size(); at++) {
-        places_.push_back({rows_, description_.block_rows[at], description_.first_keys[at]});
+        const std::string& first = description_.first_keys[at];
+        places_.push_back({rows_, description_.block_rows[at], first, first.size() >= kFirstKeyBytes});
         rows_ += description_.block_rows[at];
     }
     complete_from_ = description_.complete_from;
-    filter_ = KeyFilter(description_.filter);
     range_.end = rows_;
     range_.sequence_min = description_.sequence_min;
     range_.sequence_max = description_.sequence_max;
@@ -73,6 +82,25 @@ ColdSegment::ColdSegment(std::uint64_t table_id, std::string partition, ColdSegm
     range_.name = partition_;
     range_.low = description_.low;
     range_.high = description_.high;
+}
+
+bool ColdSegment::may_have(const PartitionRange& partition, std::string_view key) const {
+    if (rows_ == 0 || key < partition.low || key > partition.high) return false;
+    if (description_.filters.empty()) return true;
+    std::uint32_t at = block_for(partition, key);
+    std::uint64_t hash;
+    if (is_variable(layout_->columns()[layout_->key()].type)) {
+        hash = xxh64(key);
+    } else {
+        // Parquet hashes the number itself, eight bytes, little endian.
+        char number[8];
+        store(number, integer_of_key(key));
+        hash = xxh64({number, 8});
+    }
+    for (;; at--) {
+        if (parquet_bloom_may_have(description_.filters[at], hash)) return true;
+        if (!places_[at].cut || at == 0) return false;
+    }
 }
 
 std::shared_ptr<const ColumnBlock> ColdSegment::block(std::uint32_t at) const {
@@ -86,6 +114,7 @@ void ColdSegment::require(const PartitionRange& partition, const std::string_vie
                           const std::string_view* high) const {
     if (rows_ == 0 || (low && *low > partition.high) || (high && *high < partition.low)) return;
     std::uint32_t first = low ? block_for(partition, *low) : 0;
+    while (first > 0 && places_[first].cut) first--;
     std::uint32_t last = high ? block_for(partition, *high) : block_count() - 1;
     ColdMiss miss(table_id_, partition_);
     for (std::uint32_t at = first; at <= last; at++) {

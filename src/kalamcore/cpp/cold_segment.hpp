@@ -29,13 +29,16 @@ namespace kalam {
 std::shared_ptr<const ColumnBlock> block_of_batch(std::shared_ptr<const RowLayout> layout,
                                                   std::unique_ptr<ArrowInput> batch);
 
+inline constexpr std::size_t kFirstKeyBytes = 32;
+
 // What a manifest tells of a segment.
 struct ColdSegmentDescription {
     std::uint64_t id = 0;  // in this process, given once
     std::shared_ptr<const RowLayout> layout;
     std::vector<std::int64_t> block_rows;
-    std::vector<std::string> first_keys;
-    std::string low, high, filter;
+    std::vector<std::string> first_keys;  // those of kFirstKeyBytes may be cut off
+    std::string low, high;                // nothing is below or above
+    std::vector<std::string> filters;     // Parquet's, of each block; none where there are none
     std::uint64_t sequence_min = 0, sequence_max = 0;
     std::int64_t tombstones = 0;
     std::uint64_t complete_from = 0;
@@ -50,6 +53,7 @@ class ColdSegment final : public SortedBlocks {
 
     const PartitionRange& range() const { return range_; }
     std::uint64_t id() const { return description_.id; }
+    bool may_have(const PartitionRange& partition, std::string_view key) const override;
     // Throws ColdMiss.
     std::shared_ptr<const ColumnBlock> block(std::uint32_t at) const override;
     void require(const PartitionRange& partition, const std::string_view* low,

@@ -60,6 +60,12 @@ class Readable {
                                                   std::uint64_t snapshot, const Bounds& bounds, bool deleted,
                                                   const RowReader& reader, const std::vector<int>& columns,
                                                   std::int64_t batch_rows) const;
+    // The same in key order, and without what is in cold segments alone.
+    virtual std::vector<ArrowBatch> hot_rows_as_arrow(std::uint64_t table_id, std::string_view partition,
+                                                      std::uint64_t snapshot, const Bounds& bounds,
+                                                      bool deleted, const RowReader& reader,
+                                                      const std::vector<int>& columns,
+                                                      std::int64_t batch_rows) const = 0;
 };
 
 // What is left of a source, as Arrow.

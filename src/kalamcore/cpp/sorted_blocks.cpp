@@ -84,6 +84,9 @@ std::int64_t SortedBlocks::lower_bound(const PartitionRange& partition, std::str
     if (partition.begin == partition.end || key <= partition.low) return partition.begin;
     if (key > partition.high) return partition.end;
     std::uint32_t at = block_for(partition, key);
+    // Of a first key that was cut off, the block itself says whether it is above.
+    while (places_[at].cut && places_[at].first_row > partition.begin && block(at)->compare_key(0, key) > 0)
+        at--;
     std::int64_t first = places_[at].first_row;
     std::int64_t begin = std::max(partition.begin, first);
     std::int64_t end = std::min(partition.end, first + places_[at].rows);

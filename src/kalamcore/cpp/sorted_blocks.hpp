@@ -65,7 +65,7 @@ class SortedBlocks {
     std::uint64_t complete_from() const { return complete_from_; }
 
     // False: the key is not in it.
-    bool may_have(const PartitionRange& partition, std::string_view key) const;
+    virtual bool may_have(const PartitionRange& partition, std::string_view key) const;
     // The place of a key, or -1.
     std::int64_t find_row(const PartitionRange& partition, std::string_view key) const;
     // The first row of the partition that is not below `key`.
@@ -84,6 +84,7 @@ class SortedBlocks {
     struct Place {
         std::int64_t first_row, rows;
         std::string_view first_key;
+        bool cut = false;  // it is the beginning of the first key alone
     };
     // The last block of the partition that does not begin above `key`.
     std::uint32_t block_for(const PartitionRange& partition, std::string_view key) const;

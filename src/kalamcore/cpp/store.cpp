@@ -811,6 +811,16 @@ std::vector<ArrowBatch> View::rows_as_arrow(std::uint64_t table_id, std::string_
     return batches;
 }
 
+std::vector<ArrowBatch> View::hot_rows_as_arrow(std::uint64_t table_id, std::string_view partition,
+                                                std::uint64_t snapshot, const Bounds& bounds, bool deleted,
+                                                const RowReader& reader, const std::vector<int>& columns,
+                                                std::int64_t batch_rows) const {
+    std::vector<ArrowBatch> batches;
+    append_as_arrow(*hot().rows(table_id, partition, snapshot, bounds, false, deleted), reader, columns,
+                    batch_rows, batches);
+    return batches;
+}
+
 std::unique_ptr<RowSource> Store::stream_rows(std::uint64_t table_id, std::string_view partition,
                                               std::uint64_t snapshot, const Bounds& bounds, bool reverse,
                                               bool deleted, bool with_keys) const {

@@ -229,6 +229,10 @@ class View final : public Readable {
                                           std::uint64_t snapshot, const Bounds& bounds, bool deleted,
                                           const RowReader& reader, const std::vector<int>& columns,
                                           std::int64_t batch_rows) const override;
+    std::vector<ArrowBatch> hot_rows_as_arrow(std::uint64_t table_id, std::string_view partition,
+                                              std::uint64_t snapshot, const Bounds& bounds, bool deleted,
+                                              const RowReader& reader, const std::vector<int>& columns,
+                                              std::int64_t batch_rows) const override;
 
   private:
     friend class Store;
@@ -291,6 +295,13 @@ class Store final : public Readable {
                                           std::int64_t batch_rows) const override {
         return pin().rows_as_arrow(table_id, partition, snapshot, bounds, deleted, reader, columns,
                                    batch_rows);
+    }
+    std::vector<ArrowBatch> hot_rows_as_arrow(std::uint64_t table_id, std::string_view partition,
+                                              std::uint64_t snapshot, const Bounds& bounds, bool deleted,
+                                              const RowReader& reader, const std::vector<int>& columns,
+                                              std::int64_t batch_rows) const override {
+        return pin().hot_rows_as_arrow(table_id, partition, snapshot, bounds, deleted, reader, columns,
+                                       batch_rows);
     }
 
     // Writes what memory holds to hot segments, and lets go of the log up to there. Returns the rows written.

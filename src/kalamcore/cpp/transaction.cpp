@@ -215,4 +215,23 @@ std::vector<ArrowBatch> Transaction::rows_as_arrow(std::uint64_t table_id, std::
     return below_.rows_as_arrow(table_id, partition, snapshot_, bounds, deleted, reader, columns, batch_rows);
 }
 
+std::vector<ArrowBatch> Transaction::hot_rows_as_arrow(std::uint64_t table_id, std::string_view partition,
+                                                       std::uint64_t snapshot, const Bounds& bounds,
+                                                       bool deleted, const RowReader& reader,
+                                                       const std::vector<int>& columns,
+                                                       std::int64_t batch_rows) const {
+    const Partition* own = own_.find(table_id, partition);
+    if (!own) {
+        return below_.hot_rows_as_arrow(table_id, partition, snapshot, bounds, deleted, reader, columns,
+                                        batch_rows);
+    }
+    // All own tombstones are shown where they are asked for: they may hide what is cold.
+    std::vector<std::unique_ptr<RowSource>> sources;
+    sources.push_back(memtable_source(PartitionCursor(*own, kAll, bounds, false, true), nullptr));
+    sources.push_back(below_.hot().rows(table_id, partition, snapshot_, bounds, false, true, true));
+    std::vector<ArrowBatch> batches;
+    append_as_arrow(*merged(std::move(sources), false, deleted), reader, columns, batch_rows, batches);
+    return batches;
+}
+
 }  // namespace kalam

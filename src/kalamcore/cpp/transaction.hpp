@@ -54,6 +54,10 @@ class Transaction final : public Readable {
                                           std::uint64_t snapshot, const Bounds& bounds, bool deleted,
                                           const RowReader& reader, const std::vector<int>& columns,
                                           std::int64_t batch_rows) const override;
+    std::vector<ArrowBatch> hot_rows_as_arrow(std::uint64_t table_id, std::string_view partition,
+                                              std::uint64_t snapshot, const Bounds& bounds, bool deleted,
+                                              const RowReader& reader, const std::vector<int>& columns,
+                                              std::int64_t batch_rows) const override;
 
   private:
     struct Write {
