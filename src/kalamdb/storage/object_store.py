@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -26,10 +26,11 @@ CONNECT_TIMEOUT_S = 5.0
 RETRIES_MAX = 4
 RETRY_TIMEOUT_S = 15.0
 """No repetition begins after this; one request has failed for good within 25 s."""
-REPLACE_TIMEOUT_S = 8.0
-"""No further attempt to replace begins after this; an attempt is two requests, and so has failed within 50 s."""
+REPEAT_TIMEOUT_S = 8.0
+"""No further attempt of ours begins after this; one is two requests at most, and so has failed within 50 s."""
 _PART_BYTES = 8 << 20
 _PARTS_AT_ONCE = 4
+_LISTED_AT_ONCE = 1000
 _CODES = re.compile(r"<Code>([A-Za-z]{1,64})</Code>")
 _STATUS = re.compile(r"(?:status(?: code)?:? |with status )\(?([1-5][0-9]{2})\b")
 _CREDENTIAL_CODES = frozenset(
@@ -99,7 +100,15 @@ class ObjectStoreBackend:
     def size(self, path: str) -> int:
         """See StorageBackend.size."""
         check_path(path)
-        return self._on_file(path, lambda: int(self._obstore.head(self._store, path)["size"]))
+
+        def look() -> int:
+            try:
+                return int(self._obstore.head(self._store, path)["size"])
+            except FileNotFoundError:
+                # An answer to HEAD has no body to tell a missing object from a missing bucket.
+                return int(self._obstore.get(self._store, path).meta["size"])
+
+        return self._on_file(path, look)
 
     def read_tagged(self, path: str) -> tuple[bytes, str] | None:
         """See StorageBackend.read_tagged."""
@@ -118,7 +127,7 @@ class ObjectStoreBackend:
         """
         check_path(path)
         mode = "create" if expected is None else _version(expected)
-        give_up_at = time.monotonic() + REPLACE_TIMEOUT_S
+        give_up_at = time.monotonic() + REPEAT_TIMEOUT_S
         while True:
             try:
                 result = self._obstore.put(self._store, path, data, mode=mode, use_multipart=False)
@@ -147,21 +156,24 @@ class ObjectStoreBackend:
         """See StorageBackend.delete."""
         check_path(path)
         try:
-            self._call(f"remove {path}", lambda: self._obstore.delete(self._store, path))
+            self._repeated(f"remove {path}", lambda: self._obstore.delete(self._store, path))
         except FileNotFoundError:
             return
 
     def list(self, folder: str = "") -> Iterator[str]:
         """See StorageBackend.list."""
         check_folder(folder)
-        action = f"list {folder or 'its files'}"
-        pages = self._call(action, lambda: iter(self._obstore.list(self._store, prefix=folder or None)))
-        while True:
-            page = self._call(action, lambda: next(pages, None))
-            if page is None:
-                return
-            for found in page:
-                yield str(found["path"])
+        last: str | None = None
+
+        def fetch() -> Sequence[str]:
+            pages = self._obstore.list(
+                self._store, prefix=folder or None, offset=last, chunk_size=_LISTED_AT_ONCE
+            )
+            return [str(found["path"]) for found in next(iter(pages), ())]
+
+        while page := self._repeated(f"list {folder or 'its files'}", fetch):
+            yield from page
+            last = page[-1]
 
     def probe(self) -> None:
         """See StorageBackend.probe."""
@@ -189,6 +201,17 @@ class ObjectStoreBackend:
             return self._call(f"read {path}", function)
         except FileNotFoundError:
             raise missing(self.storage_id, path) from None
+
+    def _repeated(self, action: str, function: Callable[[], Answer]) -> Answer:
+        """As _call, for what obstore does not repeat by itself and may be repeated."""
+        give_up_at = time.monotonic() + REPEAT_TIMEOUT_S
+        for _ in range(RETRIES_MAX):
+            try:
+                return self._call(action, function)
+            except StorageUnavailable:
+                if time.monotonic() > give_up_at:
+                    raise
+        return self._call(action, function)
 
     def _call(self, action: str, function: Callable[[], Answer]) -> Answer:
         """Raises StorageUnavailable, and FileNotFoundError where the bucket is there and the object is not."""
@@ -318,7 +341,12 @@ def _reason(error: BaseException) -> str:
         reason = "it answered with an error"
     elif "Connect" in text or "onnection" in text or "tcp connect" in text:
         reason = "the connection failed"
-    elif "IncompleteMessage" in text or "error decoding response body" in text or "end of file" in text:
+    elif (
+        "IncompleteMessage" in text
+        or "body error" in text
+        or "error decoding response body" in text
+        or "end of file" in text
+    ):
         reason = "the answer was cut short"
     else:
         reason = f"the request failed ({kind})"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 import urllib.parse
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kalamdb.errors import InvalidDefinition
@@ -143,20 +142,6 @@ def _checked(path: str) -> list[str]:
 
 def _segments(path: str) -> list[str]:
     return [segment for segment in path.split("/") if segment]
-
-
-def parse_roots(roots: Sequence[str]) -> tuple[str, ...]:
-    """The directories that absolute paths must lie in. Raises ValueError where one is no absolute path."""
-    checked = []
-    for root in roots:
-        try:
-            uri = parse_uri(FILESYSTEM, root)
-        except InvalidDefinition:
-            uri = None
-        if uri is None or not uri.path.startswith("/"):
-            raise ValueError("absolute paths of directories")
-        checked.append(uri.path)
-    return tuple(checked)
 
 
 def is_within(path: str, root: str) -> bool:
