@@ -27,6 +27,7 @@ from kalamdb.functions.user_function import scalar_function
 from kalamdb.result import Result
 from kalamdb.session import Session
 from kalamdb.settings import Settings, load_settings
+from kalamdb.storage import Storages
 
 if TYPE_CHECKING:
     from kalamdb.execution.query import QueryEngine
@@ -138,6 +139,8 @@ class Database:
             clock=clock,
             random=random,
         )
+        self.storages = Storages(files, path, roots=settings.storage_roots)
+        """The backends of storages: `db.storages.backend(db.catalog.require_storage("local"))`."""
         try:
             self.ids = _Ids(self.engine, clock, random)
             self._catalog = self._load_catalog()

@@ -31,6 +31,11 @@ class Action(enum.Enum):
     CREATE_VIEW = "create views"
     DROP_VIEW = "drop views"
     CHANGE_NAMESPACE = "create, alter or drop namespaces"
+    CHANGE_STORAGE = "create, alter, drop or check storages"
+    BACKUP = "back up or restore"
+    EXPORT_OWN_DATA = "export its own data"
+    EXPORT_ANY_DATA = "export the data of another user"
+    ERASE_DATA = "erase the data of users"
     READ_ALL_USERS = "read all_users"
     READ_ADMINISTRATION = "read administration tables"
 
@@ -50,6 +55,11 @@ PERMISSIONS: dict[Action, frozenset[Role]] = {
     Action.CREATE_VIEW: _BUILDERS,
     Action.DROP_VIEW: _BUILDERS,
     Action.CHANGE_NAMESPACE: _ADMINISTRATORS,
+    Action.CHANGE_STORAGE: _ADMINISTRATORS,
+    Action.BACKUP: _ADMINISTRATORS,
+    Action.EXPORT_OWN_DATA: _EVERYBODY,
+    Action.EXPORT_ANY_DATA: _ADMINISTRATORS,
+    Action.ERASE_DATA: _ADMINISTRATORS,
     Action.READ_ALL_USERS: _ADMINISTRATORS,
     Action.READ_ADMINISTRATION: _ADMINISTRATORS,
 }

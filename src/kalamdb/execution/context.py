@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kalamcore.store import Readable, Transaction, WriteBatch
     from kalamdb.execution.query import QueryEngine
     from kalamdb.execution.scan import Relation
+    from kalamdb.storage.storages import Storages
 
 
 class Services(Protocol):
@@ -28,6 +29,10 @@ class Services(Protocol):
     engine: Engine
     functions: FunctionRegistry
     settings: Settings
+
+    @property
+    def storages(self) -> Storages:
+        """The backends of storages."""
 
     @property
     def queries(self) -> QueryEngine:

@@ -64,6 +64,11 @@ EXECUTORS: Mapping[str, tuple[str, str]] = {
     "ShowTables": ("show", "show_tables"),
     "DescribeTable": ("show", "describe_table"),
     "ShowStats": ("show", "show_stats"),
+    "CreateStorage": ("storage", "create_storage"),
+    "AlterStorage": ("storage", "alter_storage"),
+    "DropStorage": ("storage", "drop_storage"),
+    "ShowStorages": ("storage", "show_storages"),
+    "CheckStorage": ("storage", "check_storage_answers"),
 }
 """Module and function."""
 
@@ -76,9 +81,22 @@ ACTIONS: Mapping[str, Action] = {
     "DropTable": Action.DROP_TABLE,
     "CreateView": Action.CREATE_VIEW,
     "DropView": Action.DROP_VIEW,
+    "CreateStorage": Action.CHANGE_STORAGE,
+    "AlterStorage": Action.CHANGE_STORAGE,
+    "DropStorage": Action.CHANGE_STORAGE,
+    "CheckStorage": Action.CHANGE_STORAGE,
+    "ShowStorages": Action.READ_ADMINISTRATION,
+    "Backup": Action.BACKUP,
+    "Restore": Action.BACKUP,
+    "ExportUserData": Action.EXPORT_OWN_DATA,
+    "EraseUserData": Action.ERASE_DATA,
 }
+
+_LOOKING = frozenset({"CheckStorage", "ShowStorages"})
+"""Statements that need a right and change nothing of the database."""
 
 
 def changes_what_exists(statement: Any) -> bool:
     """Whether it is DDL, and so stands outside of transactions."""
-    return type(statement).__name__ in ACTIONS
+    name = type(statement).__name__
+    return name in ACTIONS and name not in _LOOKING
