@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import datetime
+import threading
 from pathlib import Path
 
 import pytest
 
 import kalamdb
 from kalamcore.system import FileSystem
-from kalamdb.errors import InvalidDefinition, StorageUnavailable
-from kalamdb.storage import Storage, Storages, local_storage
+from kalamdb.errors import InvalidDefinition, StorageConflict, StorageUnavailable
+from kalamdb.storage import Storage, StorageBackend, Storages, local_storage
 
 AT = datetime.datetime(2026, 11, 29, tzinfo=datetime.UTC)
 
@@ -36,6 +39,28 @@ def test_an_absolute_path_is_anywhere_but_around_the_database(tmp_path):
     for place in (tmp_path, tmp_path / "data", tmp_path / "data" / "wal", tmp_path / "data" / "own"):
         with pytest.raises(InvalidDefinition, match="not the database directory"):
             storages.backend(storage(str(place)))
+
+
+def test_backends_of_one_directory_replace_one_after_the_other(tmp_path):
+    storages = Storages(FileSystem.posix(), str(tmp_path / "data"))
+    old = storages.backend(storage("a"))
+    new = storages.backend(dataclasses.replace(storage("a"), name="renamed"))
+    tag = old.replace("m", b"0", None)
+    won: list[int] = []
+
+    def replace(backend: StorageBackend, number: int) -> None:
+        with contextlib.suppress(StorageConflict):
+            backend.replace("m", str(number).encode(), tag)
+            won.append(number)
+
+    threads = [threading.Thread(target=replace, args=(one, n)) for n, one in enumerate([old, new] * 4, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert old is not new
+    assert len(won) == 1
 
 
 def test_roots_confine_absolute_paths(tmp_path):

@@ -57,16 +57,12 @@ _STORAGE_WORDS = dict.fromkeys(
 )
 """What other systems, and older versions, call it."""
 
-_SECRET_WORDS = frozenset({"credentials", "password", "config", "config_json", "secret"})
-
 
 def may_hold_secret(tokens: Sequence[RawToken]) -> bool:
-    """Whether a string of the statement may be one that is neither shown nor kept."""
-    first = tokens[0] if tokens else None
-    if first is None or first[0] != 1 or first[3] not in ("create", "alter"):
-        return False
-    return len(tokens) > 1 and (
-        tokens[1][3] in ("storage", "user") or any(t[0] == 1 and t[3] in _SECRET_WORDS for t in tokens)
+    """Whether a string of it may be one that is neither shown nor kept: in CREATE and ALTER of STORAGE and USER."""
+    words = [token[3] for token in tokens[:3] if token[0] == 1]
+    return words[:1] in (["create"], ["alter"]) and (
+        words[1:2] == ["storage"] or (words[1:2] == ["user"] and words[2:3] != ["table"])
     )
 
 

@@ -10,7 +10,7 @@ import errno
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from kalamcore.errors import CoreError, IoError
@@ -27,12 +27,15 @@ Answer = TypeVar("Answer")
 class FilesystemBackend:
     """Files below the directory `root`, which is made with the first of them."""
 
-    def __init__(self, storage_id: str, files: FileSystem, root: str) -> None:
+    def __init__(
+        self, storage_id: str, files: FileSystem, root: str, locks: Sequence[threading.Lock] | None = None
+    ) -> None:
+        """`locks`: one that all backends of the same directory must share; by default this is the only one."""
         self.storage_id = storage_id
         self._files = files
         self._root = root.rstrip("/") or "/"
         # A version is compared and replaced under a lock; the paths share a fixed number of them.
-        self._locks = [threading.Lock() for _ in range(_LOCKS)]
+        self._locks = replacing_locks() if locks is None else locks
 
     def write(self, path: str, data: bytes | memoryview) -> None:
         """See StorageBackend.write."""
@@ -62,7 +65,7 @@ class FilesystemBackend:
 
     def replace(self, path: str, data: bytes, expected: str | None) -> str:
         """See StorageBackend.replace."""
-        with self._locks[hash(path) % _LOCKS]:
+        with self._locks[hash(f"{self._root}/{path}") % len(self._locks)]:
             found = self.read_tagged(path)
             if (None if found is None else found[1]) != expected:
                 raise conflict(self.storage_id, path)
@@ -190,6 +193,11 @@ class FilesystemBackend:
 
     def _unavailable(self, action: str, error: IoError) -> StorageUnavailable:
         return unavailable(self.storage_id, action, os.strerror(error.errno))
+
+
+def replacing_locks() -> tuple[threading.Lock, ...]:
+    """Locks for the backends of one database."""
+    return tuple(threading.Lock() for _ in range(_LOCKS))
 
 
 def _tag(data: bytes) -> str:

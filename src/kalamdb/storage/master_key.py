@@ -7,11 +7,7 @@ whoever takes the whole directory has it, unless it came from the environment.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import os
-import secrets
 import threading
 from collections.abc import Mapping
 
@@ -43,23 +39,27 @@ class MasterKey:
     def encrypt(self, secret: bytes, name: str) -> str:
         """The secret as text for the catalog, bound to the name of what it belongs to. Raises InvalidSetting,
         StorageUnavailable."""
+        import base64
+
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         key = self._load(make=True)
-        nonce = secrets.token_bytes(_NONCE_BYTES)
+        nonce = os.urandom(_NONCE_BYTES)
         sealed = AESGCM(key).encrypt(nonce, secret, _CONTEXT + name.encode())
         return f"{_FORMAT}.{_fingerprint(key)}.{base64.b64encode(nonce + sealed).decode()}"
 
     def decrypt(self, text: str, name: str) -> bytes:
         """What `encrypt` was given. Raises OperationalError where this is not the key it was encrypted under,
         Corruption where the text is not what was kept."""
+        import base64
+
         from cryptography.exceptions import InvalidTag
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
         try:
             version, fingerprint, encoded = text.split(".")
             sealed = base64.b64decode(encoded, validate=True)
-        except (ValueError, binascii.Error):
+        except ValueError:
             raise _corrupt(name) from None
         if version != _FORMAT:
             raise _corrupt(name)
@@ -85,6 +85,8 @@ class MasterKey:
             return self._key
 
     def _from_file(self, *, make: bool) -> bytes:
+        import base64
+
         try:
             if self._files.exists(self._path):
                 return _parse(self._files.read_file(self._path).decode("ascii", "replace"), FILE_NAME)
@@ -93,7 +95,7 @@ class MasterKey:
                     f"the master key is not there: set {ENVIRONMENT_NAME}, or bring back {FILE_NAME} to the database "
                     "directory, or give the secrets again"
                 )
-            key = secrets.token_bytes(KEY_BYTES)
+            key = os.urandom(KEY_BYTES)
             # Durable, and mode 0600 like every file of the core's, before anything is encrypted under it.
             self._files.write_atomic(self._path, base64.b64encode(key) + b"\n")
             return key
@@ -104,10 +106,12 @@ class MasterKey:
 
 
 def _parse(text: str, where: str) -> bytes:
+    import base64
+
     text = text.strip()
     try:
         key = bytes.fromhex(text) if len(text) == 2 * KEY_BYTES else base64.b64decode(text, validate=True)
-    except (ValueError, binascii.Error):
+    except ValueError:
         key = b""
     if len(key) != KEY_BYTES:
         raise InvalidSetting(
@@ -119,6 +123,8 @@ def _parse(text: str, where: str) -> bytes:
 
 def _fingerprint(key: bytes) -> str:
     """Tells keys apart and nothing about them."""
+    import hashlib
+
     return hashlib.sha256(b"kalamdb master key\0" + key).hexdigest()[:16]
 
 

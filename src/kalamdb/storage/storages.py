@@ -38,6 +38,7 @@ class Storages:
         self.master_key = MasterKey(files, directory, os.environ if environment is None else environment)
         self._lock = threading.Lock()
         self._backends: dict[str, tuple[Storage, StorageBackend]] = {}
+        self._replacing: tuple[threading.Lock, ...] = ()
 
     def backend(self, storage: Storage) -> StorageBackend:
         """The storage's backend; nothing is asked of the storage yet.
@@ -79,12 +80,14 @@ class Storages:
     def _open(self, storage: Storage) -> StorageBackend:
         place = storage.place
         if place.type == FILESYSTEM:
-            from kalamdb.storage.filesystem import FilesystemBackend
+            from kalamdb.storage.filesystem import FilesystemBackend, replacing_locks
 
+            # A job may still work with the backend of an older definition, and two storages may share a directory.
+            self._replacing = self._replacing or replacing_locks()
             self.check_place(place)
             root = os.path.join(self._directory, place.path)
             self._check_links(storage, place)
-            return FilesystemBackend(storage.storage_id, self._files, root)
+            return FilesystemBackend(storage.storage_id, self._files, root, self._replacing)
         from kalamdb.storage.object_store import ObjectStoreBackend
 
         credentials = None

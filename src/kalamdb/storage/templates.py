@@ -7,7 +7,6 @@ names stay different, and a template whose paths could meet is refused when it i
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 
@@ -187,4 +186,6 @@ def shard_of(user_id: str) -> str:
 
 
 def _digest(data: bytes) -> str:
+    import hashlib
+
     return hashlib.blake2b(data, digest_size=16).hexdigest()

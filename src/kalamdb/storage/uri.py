@@ -9,7 +9,6 @@ azure         az://container/prefix
 from __future__ import annotations
 
 import re
-import urllib.parse
 from dataclasses import dataclass
 
 from kalamdb.errors import InvalidDefinition
@@ -94,6 +93,8 @@ def _filesystem(text: str, scheme: str, rest: str) -> StorageUri:
             raise InvalidDefinition("a file URI names a path of this machine: file:///path")
         if "?" in after or "#" in after:
             raise InvalidDefinition("a file URI has no ? and no #; write them as %3F and %23")
+        import urllib.parse
+
         path = "/" + urllib.parse.unquote(after, errors="surrogateescape")
         if not path.isprintable() or "\\" in path:
             raise InvalidDefinition("the URI of a storage has no control characters and no backslash")
