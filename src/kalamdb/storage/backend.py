@@ -49,7 +49,7 @@ class StorageBackend(Protocol):
         One of several that try at once succeeds. Raises StorageConflict where another version stands there, and
         nothing was written; StorageOutcomeUnknown where it may have been written or may yet be.
 
-        REQUIRES: no two versions of a file are equal (a manifest has a generation), since a tag may be one of the content.
+        REQUIRES: no two versions of a file are equal (a manifest has a generation): a tag may be a hash of the content.
         """
 
     def delete(self, path: str) -> None:

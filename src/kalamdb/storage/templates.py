@@ -7,6 +7,7 @@ names stay different, and a template whose paths could meet is refused when it i
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ _VARIABLES = ("namespace", "tableName", "shard", "userId")
 _PART = re.compile(r"\{([^{}]*)\}|([^{}]+)")
 _LITERAL = re.compile(r"[A-Za-z0-9_.=-]+\Z")
 _SAFE = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789_-.")
+_PLAIN = re.compile(r"[a-z0-9_-](?:[a-z0-9_.-]{0,198}[a-z0-9_-])?\Z")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|\Z)")
 
 
@@ -70,6 +72,7 @@ class PathTemplate:
         return any(segment.variable == "userId" for segment in self.segments)
 
 
+@functools.lru_cache(maxsize=256)
 def parse_template(text: str, *, of_users: bool) -> PathTemplate:
     """Raises InvalidDefinition, which says what the template can be."""
     option = "USER_TABLES_TEMPLATE" if of_users else "SHARED_TABLES_TEMPLATE"
@@ -166,6 +169,8 @@ def encode_name(name: str) -> str:
     two hex digits. What gets longer than 200 bytes is cut to 80, `~`, and 32 hex digits of a hash of the whole
     name.
     """
+    if _PLAIN.match(name) and not _RESERVED.match(name):
+        return name
     data = name.encode("utf-8", "surrogatepass")
     # A dot at an end is hidden, or dropped, or means a folder above.
     last = len(data) - 1
