@@ -41,6 +41,15 @@ def test_an_absolute_path_is_anywhere_but_around_the_database(tmp_path):
             storages.backend(storage(str(place)))
 
 
+def test_the_database_directory_is_known_by_any_name(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "alias").symlink_to(tmp_path / "data")
+    for opened, named in (("data", "alias"), ("alias", "data")):
+        storages = Storages(FileSystem.posix(), str(tmp_path / opened))
+        with pytest.raises(InvalidDefinition, match="not the database directory"):
+            storages.backend(storage(str(tmp_path / named / "wal")))
+
+
 def test_backends_of_one_directory_replace_one_after_the_other(tmp_path):
     storages = Storages(FileSystem.posix(), str(tmp_path / "data"))
     old = storages.backend(storage("a"))

@@ -67,7 +67,7 @@ class Storages:
         """Raises InvalidDefinition where the configuration does not permit a storage there."""
         if place.type != FILESYSTEM or not place.path.startswith("/"):
             return
-        if is_within(place.path, self._directory) or is_within(self._directory, place.path):
+        if self._meets_directory(place.path):
             raise InvalidDefinition(
                 "the URI of a storage is not the database directory, nor above or inside of it; "
                 "a relative path is a directory of its own there"
@@ -76,6 +76,12 @@ class Storages:
             raise InvalidDefinition(
                 "the URI of the storage is in none of the directories that the setting storage_roots permits"
             )
+
+    def _meets_directory(self, path: str) -> bool:
+        """Whether the path is the database directory, or one lies in the other, by any name."""
+        own = self._directory
+        pairs = ((path, own), (os.path.realpath(path), os.path.realpath(own)))
+        return any(is_within(one, other) or is_within(other, one) for one, other in pairs)
 
     def _open(self, storage: Storage) -> StorageBackend:
         place = storage.place
