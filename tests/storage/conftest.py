@@ -46,10 +46,11 @@ def bucket(s3: MotoServer) -> str:
 
 
 @pytest.fixture
-def store(proxy: FaultProxy, bucket: str) -> ObjectStoreBackend:
-    """A storage in that bucket, behind the proxy."""
+def store(proxy: FaultProxy, bucket: str, monkeypatch: pytest.MonkeyPatch) -> ObjectStoreBackend:
+    """A storage in that bucket, behind the proxy. It is in a hurry: there is no crowd to be kind to."""
     from kalamdb.storage.object_store import ObjectStoreBackend
 
+    monkeypatch.setattr("kalamdb.storage.object_store.FIRST_WAIT_S", 0.01)
     given = parse_credentials(credentials(proxy.url), "s3")
     return ObjectStoreBackend("s", parse_uri("s3", f"s3://{bucket}/data"), given, request_timeout_s=2)
 

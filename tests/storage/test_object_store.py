@@ -142,6 +142,19 @@ def test_a_replace_whose_outcome_cannot_be_read_says_so(before, proxy):
     assert before.read(MANIFEST) == b"mine"
 
 
+@pytest.mark.parametrize("fault", ["500", "reset", "truncated"])
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_a_large_file_is_read_in_parts_whatever_breaks(store, proxy, fault, at):
+    data = bytes(range(256)) * (36 << 10)
+    store.write(SEGMENT, data)
+    proxy.forgive()
+    proxy.fail(fault, at=at)
+
+    assert store.read(SEGMENT) == data
+    assert store.read_range(SEGMENT, 5, len(data)) == data[5:]
+    assert proxy.broken == 1
+
+
 @pytest.mark.parametrize("fault", ["500", "reset", "stored_not_acknowledged", "stored_then_503"])
 @pytest.mark.parametrize("at", [1, 2, 3, 4])
 def test_a_large_file_is_there_whole_or_not_at_all(store, proxy, s3, bucket, fault, at):
