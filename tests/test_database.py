@@ -442,15 +442,6 @@ def test_policies_are_followed_while_a_table_has_one(tmp_path):
     assert threads() == []
 
 
-def test_checkpoint_is_not_there_yet(tmp_path):
-    with kalamdb.open(tmp_path / "data") as db:
-        for call in (db.checkpoint, db.flush, db.compact):
-            with pytest.raises(NotSupportedError, match="is not available in this version"):
-                call()
-    with pytest.raises(DatabaseClosed):
-        db.flush()
-
-
 def test_a_closed_database_builds_no_jobs(tmp_path):
     db = kalamdb.open(tmp_path / "data")
     db.close()

@@ -94,3 +94,27 @@ def test_every_setting_is_described_and_its_text_can_be_given_back():
         load_settings(None, {f"KALAM_{row.name.upper()}": row.value for row in rows}).statement_timeout_s
         == 1.5
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "roots"),
+    [
+        (None, ()),
+        ("none", ()),
+        ("", ()),
+        ("/srv/a:/srv/b/", ("/srv/a", "/srv/b")),
+        (["/srv/a/../b"], ("/srv/b",)),
+    ],
+)
+def test_directories_are_absolute_paths(given, roots):
+    settings = Settings(storage_roots=given)
+
+    assert settings.storage_roots == roots
+    (row,) = (row for row in settings.described() if row.name == "storage_roots")
+    assert Settings(storage_roots=row.value) == settings
+
+
+@pytest.mark.parametrize("given", ["srv", "/srv:x", ["x"], 5, [5], "/a\n"])
+def test_directories_that_are_none_are_refused(given):
+    with pytest.raises(InvalidSetting, match="absolute paths"):
+        Settings(storage_roots=given)

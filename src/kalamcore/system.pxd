@@ -24,6 +24,9 @@ cdef extern from "vfs.hpp" namespace "kalam" nogil:
         void sync_directory(const string& path) except +raise_core_error
         unique_ptr[CppDirectoryLock] lock_directory(const string& path) except +raise_core_error
         string read_file(const string& path) except +raise_core_error
+        uint64_t file_size(const string& path) except +raise_core_error
+        string read_range(const string& path, uint64_t offset, size_t size) except +raise_core_error
+        cpp_bool is_link(const string& path) except +raise_core_error
         void write_atomic(const string& path, string_view data) except +raise_core_error
 
     shared_ptr[CppFileSystem] posix_file_system "kalam::FileSystem::posix"() except +raise_core_error

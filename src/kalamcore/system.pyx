@@ -103,6 +103,30 @@ cdef class FileSystem:
             data = self.files.get().read_file(name)
         return <bytes>data
 
+    def file_size(self, str path not None):
+        """How many bytes a file has."""
+        cdef string name = os.fsencode(path)
+        cdef uint64_t size
+        with nogil:
+            size = self.files.get().file_size(name)
+        return size
+
+    def read_range(self, str path not None, uint64_t offset, size_t size):
+        """Up to `size` bytes of a file from `offset`; fewer only where it ends."""
+        cdef string name = os.fsencode(path)
+        cdef string data
+        with nogil:
+            data = self.files.get().read_range(name, offset, size)
+        return <bytes>data
+
+    def is_link(self, str path not None):
+        """Whether the name itself is a symbolic link; False where nothing has the name."""
+        cdef string name = os.fsencode(path)
+        cdef cpp_bool link
+        with nogil:
+            link = self.files.get().is_link(name)
+        return link
+
     def write_atomic(self, str path not None, bytes data not None):
         """Write or replace a file: after a crash it holds the old bytes or all the new ones."""
         cdef string name = os.fsencode(path)

@@ -28,6 +28,7 @@ from kalamdb.functions.user_function import scalar_function
 from kalamdb.result import Result
 from kalamdb.session import Session
 from kalamdb.settings import Settings, load_settings
+from kalamdb.storage import Storages
 
 if TYPE_CHECKING:
     from kalamdb.engine.jobs import JobRunner, PolicySchedule
@@ -144,9 +145,12 @@ class Database:
             worker_id=settings.worker_id,
             memtable_bytes=settings.memtable_bytes,
             hot_cache_bytes=settings.hot_cache_bytes,
+            cold_cache_bytes=settings.cache_bytes,
             clock=clock,
             random=random,
         )
+        self.storages = Storages(files, path, roots=settings.storage_roots)
+        """The backends of storages: `db.storages.backend(db.catalog.require_storage("local"))`."""
         try:
             self.ids = _Ids(self.engine, clock, random)
             self._catalog = self._load_catalog()
@@ -173,7 +177,7 @@ class Database:
 
     def _recover_jobs(self) -> None:
         """Mark what an earlier life left unfinished; most often nothing, and then nothing is built for it."""
-        self.engine.define(JOBS)
+        self.engine.define(JOBS, [JOBS])
         if self.engine.store.count(JOBS_ID, OPEN, self.engine.snapshot()):
             self.jobs  # noqa: B018 - built, it recovers
 
@@ -260,11 +264,6 @@ class Database:
     def statistics(self) -> Mapping[str, int]:
         """Figures for system.stats."""
         return {**self.engine.store.statistics(), "jobs": 0 if self._jobs is None else self._jobs.count()}
-
-    def checkpoint(self) -> None:
-        """Write the rows in memory to hot segments."""
-        self.check_open()
-        raise NotSupportedError("checkpoint is not available in this version")
 
     # For the application
 

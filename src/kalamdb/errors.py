@@ -318,11 +318,32 @@ class StorageUnavailable(OperationalError):
     sqlstate = "58030"
 
 
+class StorageOutcomeUnknown(StorageUnavailable):
+    """A conditional write failed in a way that may have stored it; read it again before deciding."""
+
+    code = "STORAGE_OUTCOME_UNKNOWN"
+    sqlstate = "40003"
+
+
+class StorageConflict(OperationalError):
+    """Somebody else replaced the file first; nothing was written, read it again."""
+
+    code = "STORAGE_CONFLICT"
+    sqlstate = "40001"
+
+
 class Corruption(OperationalError):
     """Bytes on disk are not what was written; the message names file and offset."""
 
     code = "CORRUPTION"
     sqlstate = "XX001"
+
+
+class SegmentMissing(Corruption):
+    """A file that the database wrote is not in its storage, which did answer; bring it back from a backup."""
+
+    code = "SEGMENT_MISSING"
+    sqlstate = "58P01"
 
 
 class UnknownFormat(OperationalError):

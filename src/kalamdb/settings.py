@@ -84,6 +84,19 @@ def _seconds(low: float, high: float, *, optional: bool = False) -> Check:
     return check
 
 
+def _directories(given: object) -> object:
+    """A tuple of absolute paths."""
+    if given is None or (isinstance(given, str) and given.strip().lower() in _NONE_WORDS):
+        return ()
+    paths = given.split(os.pathsep) if isinstance(given, str) else given
+    if isinstance(paths, (list, tuple)) and all(
+        isinstance(path, (str, os.PathLike)) and os.path.isabs(path) and os.fspath(path).isprintable()
+        for path in paths
+    ):
+        return tuple(os.path.normpath(path) for path in paths)
+    raise ValueError(f'absolute paths of directories, as a list or joined by "{os.pathsep}", or none')
+
+
 def format_size(size: int) -> str:
     """A number of bytes in the largest binary unit that divides it: `64MiB`, `1000`."""
     for unit, name in ((TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")):
@@ -145,6 +158,11 @@ class Settings:
     deleted_retention_h: int = _setting(
         168, _whole(0, 876_000), "how long deleted rows can be read back, where a table does not say"
     )
+    storage_roots: tuple[str, ...] = _setting(
+        (),
+        _directories,
+        "filesystem storages outside of the database directory must lie in one of these; none = anywhere",
+    )
     job_retention_d: int = _setting(30, _whole(1, 36_500), "how long finished jobs are shown")
     audit_retention_d: int = _setting(90, _whole(1, 36_500), "how long the audit log is kept")
     compat: str | None = _setting(
@@ -189,8 +207,10 @@ class SettingRow:
 
 def shown(value: object) -> str:
     """A setting's value as text that can be given back: sizes in bytes, `none` for None."""
-    if value is None:
+    if value is None or value == ():
         return "none"
+    if isinstance(value, tuple):
+        return os.pathsep.join(value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -14,16 +14,19 @@ from hypothesis import strategies as st
 from kalamdb.catalog import RESERVED, Catalog, View, load_catalog
 from kalamdb.catalog.definition import DEFINITION_FORMAT, decode_definition, encode_definition
 from kalamdb.catalog.reserved import FIRST_TABLE_ID, TABLES_ID
+from kalamdb.catalog.storage_definition import decode_storage, encode_storage
 from kalamdb.errors import (
     Corruption,
     DependentObjects,
     DuplicateObject,
     InvalidDefinition,
     UndefinedNamespace,
+    UndefinedObject,
     UndefinedTable,
     UnknownFormat,
 )
 from kalamdb.schema import Column, TableKind, TableOptions, TableSchema
+from kalamdb.storage import Storage
 from kalamdb.types import BIGINT, TEXT, DataType, TypeName
 
 AT = datetime.datetime(2026, 11, 22, 1, 2, 3, 456789, tzinfo=datetime.UTC)
@@ -247,3 +250,94 @@ def test_a_damaged_definition_is_corruption(text):
 def test_a_row_that_holds_another_tables_definition_is_corruption():
     with pytest.raises(Corruption, match=r"100\.1"):
         load_catalog({TABLES_ID: [("7.1", 7, 1, encode_definition(table(Catalog.empty())))]})
+
+
+def storage(storage_id="archive", uri="s3://bucket/x", **changes):
+    return dataclasses.replace(Storage(storage_id, "s3", uri, AT, AT), **changes)
+
+
+def test_a_new_database_has_the_storage_local():
+    assert list(Catalog.empty().storages) == ["local"]
+    assert Catalog.empty().require_storage("local").is_local
+
+
+def test_storages_are_there_after_a_reload():
+    stored, catalog = Stored(), Catalog.empty()
+
+    def change(answer):
+        stored.write(answer[1])
+        assert stored.load() == answer[0]
+        return answer[0]
+
+    catalog = change(catalog.add_storage(storage(secret="1.a.b", name="n", description="d")))
+    catalog = change(catalog.add_storage(storage("other", "s3://other")))
+    catalog = change(catalog.replace_storage(storage("other", "s3://another", updated_at=AT)))
+    local = dataclasses.replace(catalog.require_storage("local"), description="here")
+    catalog = change(catalog.replace_storage(local))
+    catalog = change(catalog.replace_storage(dataclasses.replace(local, description=None)))
+    catalog = change(catalog.drop_storage("other"))
+    assert sorted(catalog.storages) == ["archive", "local"]
+    assert stored.load().implicit_local is False
+
+
+def test_a_storage_in_use_stays_where_it_is():
+    catalog, _ = Catalog.empty().add_storage(storage())
+    used = TableOptions(storage_id="archive")
+    for number in range(22):
+        catalog, _ = catalog.add_table(table(catalog, f"t{number:02}", options=used))
+    catalog, _ = catalog.add_table(
+        table(catalog, "stream", kind=TableKind.STREAM, options=TableOptions(ttl_s=1))
+    )
+
+    assert [one.name for one in catalog.tables_of_storage("local")] == []
+    with pytest.raises(
+        DependentObjects, match=r'cannot drop storage "archive": 22 tables refer to it \(default.t00'
+    ) as caught:
+        catalog.drop_storage("archive")
+    assert str(caught.value).endswith("default.t19, and 2 more)")
+    for change in (
+        {"uri": "s3://bucket/y"},
+        {
+            "shared_tables_template": "x/{namespace}/{tableName}",
+            "user_tables_template": "y/{namespace}/{tableName}/{userId}",
+        },
+        {"user_tables_template": "{namespace}/{tableName}/{shard}/{userId}"},
+    ):
+        with pytest.raises(DependentObjects, match="cannot change the"):
+            catalog.replace_storage(storage(**change))
+    catalog.replace_storage(storage(name="words may change", secret="1.a.b"))
+
+
+def test_a_table_needs_its_storage():
+    catalog = Catalog.empty()
+
+    with pytest.raises(UndefinedObject, match='storage "archive" does not exist'):
+        catalog.add_table(table(catalog, options=TableOptions(storage_id="archive")))
+
+
+def test_what_storages_cannot_be_is_refused():
+    catalog, _ = Catalog.empty().add_storage(storage())
+
+    with pytest.raises(DuplicateObject, match="already exists"):
+        catalog.add_storage(storage())
+    with pytest.raises(UndefinedObject, match="does not exist"):
+        catalog.drop_storage("none")
+    with pytest.raises(UndefinedObject, match="does not exist"):
+        catalog.replace_storage(storage("none", "s3://elsewhere"))
+    with pytest.raises(InvalidDefinition, match="always exists"):
+        catalog.drop_storage("local")
+    with pytest.raises(InvalidDefinition, match="lies in that of"):
+        catalog.add_storage(storage("inner", "s3://bucket/x/y"))
+
+
+def test_a_storage_of_a_newer_format_is_refused_by_name():
+    text = encode_storage(storage())
+
+    assert decode_storage("archive", text) == storage()
+    with pytest.raises(
+        UnknownFormat, match='"archive" has format 2, and this version of kalamdb reads up to 1'
+    ):
+        decode_storage("archive", text.replace('"format":1', '"format":2'))
+    for broken in ("", "[]", "{}", '{"format":1}', text.replace('"uri"', '"place"')):
+        with pytest.raises(Corruption, match="cannot be read"):
+            decode_storage("archive", broken)

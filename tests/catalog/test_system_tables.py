@@ -12,6 +12,7 @@ from kalamdb.catalog import SYSTEM_TABLES, Catalog, View, system_table
 from kalamdb.engine.jobs import Job, JobRequest, JobStatus
 from kalamdb.schema import Column, TableKind, TableOptions, TableSchema
 from kalamdb.settings import NAMES, Settings
+from kalamdb.storage import Storage
 from kalamdb.types import BIGINT, JSON, TEXT, parse_type, type_of_arrow
 
 AT = datetime.datetime(2026, 11, 22, tzinfo=datetime.UTC)
@@ -41,6 +42,9 @@ class Source:
 def source():
     catalog, _ = Catalog.empty().add_namespace("app", {"note": "x"}, AT)
     catalog, _ = catalog.add_namespace("hidden", {}, AT)
+    catalog, _ = catalog.add_storage(
+        Storage("s3", "s3", "s3://bucket/data", AT, AT, secret="1.canary.canary")
+    )
     columns = (
         Column(1, "id", BIGINT, nullable=False, default="SNOWFLAKE_ID()"),
         Column(2, "body", parse_type("varchar", (10,)), comment="what was said"),
@@ -210,7 +214,10 @@ def test_settings_stats_users_and_storages(source):
     assert [name for (name,) in rows(source, "system.settings", "name")] == list(NAMES)
     assert rows(source, "system.stats", "name", "value") == [("entries", 1), ("log_bytes", 2)]
     assert rows(source, "system.users", "user_id", "role") == [("root", "system")]
-    assert rows(source, "system.storages", "storage_id") == [("local",)]
+    assert rows(source, "system.storages", "storage_id", "storage_type", "uri", "credentials") == [
+        ("local", "filesystem", "cold", None),
+        ("s3", "s3", "s3://bucket/data", "***"),
+    ]
 
 
 def test_a_name_that_is_no_system_table_is_none(source):

@@ -39,6 +39,34 @@ def test_a_file_written_is_read_listed_renamed_and_removed(place: tuple[FileSyst
     assert files.list(f"{root}/a") == []
 
 
+def test_a_part_of_a_file_is_read_by_position(place: tuple[FileSystem, str]) -> None:
+    files, root = place
+    files.write_atomic(f"{root}/x", b"0123456789")
+
+    assert files.file_size(f"{root}/x") == 10
+    assert files.read_range(f"{root}/x", 2, 3) == b"234"
+    assert files.read_range(f"{root}/x", 8, 1 << 40) == b"89"
+    assert files.read_range(f"{root}/x", 10, 1) == b""
+    assert files.read_range(f"{root}/x", 1 << 62, 1) == b""
+    with pytest.raises(IoError) as caught:
+        files.file_size(f"{root}/y")
+    assert caught.value.errno == errno.ENOENT
+
+
+def test_a_link_is_known_for_one_wherever_it_leads(tmp_path: Path) -> None:
+    files = FileSystem.posix()
+    (tmp_path / "real").mkdir()
+    (tmp_path / "to_directory").symlink_to(tmp_path / "real")
+    (tmp_path / "to_nothing").symlink_to(tmp_path / "nothing")
+    (tmp_path / "file").write_bytes(b"")
+
+    assert files.is_link(str(tmp_path / "to_directory"))
+    assert files.is_link(str(tmp_path / "to_nothing"))
+    assert not files.is_link(str(tmp_path / "real"))
+    assert not files.is_link(str(tmp_path / "file"))
+    assert not files.is_link(str(tmp_path / "nothing"))
+
+
 def test_an_error_names_its_errno_operation_and_path(place: tuple[FileSystem, str]) -> None:
     files, root = place
 

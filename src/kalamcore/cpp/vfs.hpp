@@ -62,6 +62,11 @@ class FileSystem {
 
     // Whole-file forms over the above. write_atomic: temporary name, sync, rename, sync of the directory.
     std::string read_file(const std::string& path);
+    std::uint64_t file_size(const std::string& path);
+    // Fewer than `size` bytes only where the file ends.
+    std::string read_range(const std::string& path, std::uint64_t offset, std::size_t size);
+    // Whether the name itself is a symbolic link, wherever it leads; false where nothing has the name.
+    bool is_link(const std::string& path);
     void write_atomic(const std::string& path, std::string_view bytes);
 
     static std::shared_ptr<FileSystem> posix();

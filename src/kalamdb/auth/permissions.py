@@ -34,6 +34,11 @@ class Action(enum.Enum):
     FLUSH = "flush, compact or checkpoint tables"
     SEE_ALL_JOBS = "see the jobs of others"
     KILL_JOB = "kill jobs"
+    CHANGE_STORAGE = "create, alter, drop or check storages"
+    BACKUP = "back up or restore"
+    EXPORT_OWN_DATA = "export its own data"
+    EXPORT_ANY_DATA = "export the data of another user"
+    ERASE_DATA = "erase the data of users"
     READ_ALL_USERS = "read all_users"
     READ_ADMINISTRATION = "read administration tables"
 
@@ -56,6 +61,11 @@ PERMISSIONS: dict[Action, frozenset[Role]] = {
     Action.FLUSH: _BUILDERS,
     Action.SEE_ALL_JOBS: _BUILDERS,
     Action.KILL_JOB: _ADMINISTRATORS,
+    Action.CHANGE_STORAGE: _ADMINISTRATORS,
+    Action.BACKUP: _ADMINISTRATORS,
+    Action.EXPORT_OWN_DATA: _EVERYBODY,
+    Action.EXPORT_ANY_DATA: _ADMINISTRATORS,
+    Action.ERASE_DATA: _ADMINISTRATORS,
     Action.READ_ALL_USERS: _ADMINISTRATORS,
     Action.READ_ADMINISTRATION: _ADMINISTRATORS,
 }

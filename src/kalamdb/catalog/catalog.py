@@ -1,4 +1,4 @@
-"""The catalog: which namespaces, tables and views exist, as one immutable value.
+"""The catalog: which namespaces, tables, views and storages exist, as one immutable value.
 
 A change makes a new catalog and tells which rows of the reserved tables it means (CatalogChange); whoever
 makes it writes those rows in one commit, and then lets the new catalog take the old one's place. Readers keep
@@ -15,14 +15,25 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from kalamdb.catalog.definition import encode_definition
-from kalamdb.catalog.reserved import DROPPED_TABLES_ID, FIRST_TABLE_ID, NAMESPACES_ID, TABLES_ID, VIEWS_ID
+from kalamdb.catalog.reserved import (
+    DROPPED_TABLES_ID,
+    FIRST_TABLE_ID,
+    NAMESPACES_ID,
+    STORAGES_ID,
+    TABLES_ID,
+    VIEWS_ID,
+)
+from kalamdb.catalog.storage_definition import encode_storage
 from kalamdb.errors import (
     DependentObjects,
     DuplicateObject,
     InvalidDefinition,
     UndefinedNamespace,
+    UndefinedObject,
     UndefinedTable,
 )
+from kalamdb.schema import TableKind
+from kalamdb.storage.definition import LOCAL, Storage, check_storage, local_storage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +45,8 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 _DAWN = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
+_NAMED_MAX = 20
+_LOCAL_ALONE: Mapping[str, Storage] = MappingProxyType({LOCAL: local_storage(_DAWN)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +104,10 @@ class Catalog:
     next_table_id: int = FIRST_TABLE_ID
     implicit_default: bool = field(default=True, compare=False)
     """Whether the namespace `default` has no row of its own yet; it exists all the same."""
+    storages: Mapping[str, Storage] = field(default_factory=lambda: _LOCAL_ALONE)
+    """By id; `local` is always among them."""
+    implicit_local: bool = field(default=True, compare=False)
+    """Whether the storage `local` has no row of its own yet."""
 
     @staticmethod
     def empty() -> Catalog:
@@ -130,6 +147,24 @@ class Catalog:
                 f'namespace "{name}" does not exist; create it first with CREATE NAMESPACE {name}'
             )
         return found
+
+    def require_storage(self, storage_id: str) -> Storage:
+        """The storage. Raises UndefinedObject."""
+        found = self.storages.get(storage_id)
+        if found is None:
+            raise UndefinedObject(
+                f'storage "{storage_id}" does not exist; create it first with CREATE STORAGE, or leave STORAGE out for '
+                f'"{LOCAL}"'
+            )
+        return found
+
+    def tables_of_storage(self, storage_id: str) -> list[TableSchema]:
+        """The tables whose cold segments go there, by name."""
+        return [
+            schema
+            for _, schema in sorted(self.tables.items())
+            if schema.kind is not TableKind.STREAM and (schema.options.storage_id or LOCAL) == storage_id
+        ]
 
     # Namespaces
 
@@ -189,9 +224,11 @@ class Catalog:
     def add_table(self, schema: TableSchema) -> Changed:
         """A new table, whose `table_id` must be `next_table_id`.
 
-        Raises UndefinedNamespace, DuplicateObject.
+        Raises UndefinedNamespace, UndefinedObject for its storage, DuplicateObject.
         """
         self._require_free(schema.namespace, schema.name)
+        if schema.options.storage_id is not None:
+            self.require_storage(schema.options.storage_id)
         if schema.table_id != self.next_table_id:
             raise ValueError(f"table id {schema.table_id} is not the next, {self.next_table_id}")
         catalog = replace(
@@ -263,6 +300,78 @@ class Catalog:
         catalog = replace(self, views=_without(self.views, (namespace, name)))
         return catalog, [CatalogChange(VIEWS_ID, "delete", _view_row(view))]
 
+    # Storages
+
+    def add_storage(self, storage: Storage) -> Changed:
+        """Raises DuplicateObject, and InvalidDefinition where it cannot be as it is."""
+        if storage.storage_id in self.storages:
+            raise DuplicateObject(f'storage "{storage.storage_id}" already exists')
+        self._check_storage(storage)
+        catalog = replace(self, storages=_with(self.storages, {storage.storage_id: storage}))
+        return catalog, [CatalogChange(STORAGES_ID, "insert", _storage_row(storage))]
+
+    def replace_storage(self, storage: Storage) -> Changed:
+        """A changed storage. Where its files lie can be changed only while no table refers to it.
+
+        Raises UndefinedObject, InvalidDefinition, DependentObjects.
+        """
+        old = self.require_storage(storage.storage_id)
+        self._check_storage(storage)
+        for option, column in (
+            ("URI", "uri"),
+            ("SHARED_TABLES_TEMPLATE", "shared_tables_template"),
+            ("USER_TABLES_TEMPLATE", "user_tables_template"),
+        ):
+            if getattr(old, column) != getattr(storage, column):
+                self._require_unused(storage.storage_id, f"change the {option} of")
+        unwritten = old.is_local and self.implicit_local
+        catalog = replace(
+            self,
+            storages=_with(self.storages, {storage.storage_id: storage}),
+            implicit_local=self.implicit_local and not unwritten,
+        )
+        return catalog, [
+            CatalogChange(STORAGES_ID, "insert" if unwritten else "replace", _storage_row(storage))
+        ]
+
+    def drop_storage(self, storage_id: str) -> Changed:
+        """Raises UndefinedObject, DependentObjects, and InvalidDefinition for `local`."""
+        storage = self.require_storage(storage_id)
+        if storage.is_local:
+            raise InvalidDefinition(f'storage "{LOCAL}" always exists and cannot be dropped')
+        self._require_unused(storage_id, "drop")
+        catalog = replace(self, storages=_without(self.storages, storage_id))
+        return catalog, [CatalogChange(STORAGES_ID, "delete", _storage_row(storage))]
+
+    def _check_storage(self, storage: Storage) -> None:
+        """Also beside the others: in one place, different templates could give two tables one folder."""
+        check_storage(storage)
+        for other in self.storages.values():
+            if other.storage_id == storage.storage_id or not storage.place.overlaps(other.place):
+                continue
+            if storage.place == other.place and (
+                storage.shared_tables_template,
+                storage.user_tables_template,
+            ) == (
+                other.shared_tables_template,
+                other.user_tables_template,
+            ):
+                continue
+            raise InvalidDefinition(
+                f'the URI of storage "{storage.storage_id}" lies in that of storage "{other.storage_id}" or around it, '
+                "so that their files could meet; choose another URI, or the same URI and templates"
+            )
+
+    def _require_unused(self, storage_id: str, action: str) -> None:
+        tables = self.tables_of_storage(storage_id)
+        if not tables:
+            return
+        names = [table.qualified_name for table in tables[:_NAMED_MAX]]
+        if len(tables) > _NAMED_MAX:
+            names.append(f"and {len(tables) - _NAMED_MAX} more")
+        refer = "1 table refers" if len(tables) == 1 else f"{len(tables)} tables refer"
+        raise DependentObjects(f'cannot {action} storage "{storage_id}": {refer} to it ({", ".join(names)})')
+
     def _require_table(self, namespace: str, name: str) -> TableSchema:
         schema = self.table(namespace, name)
         if schema is None:
@@ -303,3 +412,7 @@ def _table_row(schema: TableSchema) -> tuple[object, ...]:
 
 def _view_row(view: View) -> tuple[object, ...]:
     return view.qualified_name, view.namespace, view.name, view.sql, view.created_at, view.resolve_in
+
+
+def _storage_row(storage: Storage) -> tuple[object, ...]:
+    return storage.storage_id, encode_storage(storage)

@@ -11,8 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from kalamdb.catalog.catalog import DEFAULT_NAMESPACE, Catalog, Namespace, View
 from kalamdb.catalog.definition import decode_definition
-from kalamdb.catalog.reserved import DROPPED_TABLES_ID, FIRST_TABLE_ID, NAMESPACES_ID, TABLES_ID, VIEWS_ID
+from kalamdb.catalog.reserved import (
+    DROPPED_TABLES_ID,
+    FIRST_TABLE_ID,
+    NAMESPACES_ID,
+    STORAGES_ID,
+    TABLES_ID,
+    VIEWS_ID,
+)
+from kalamdb.catalog.storage_definition import decode_storage
 from kalamdb.errors import Corruption
+from kalamdb.storage.definition import LOCAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -36,6 +45,10 @@ def load_catalog(rows_by_reserved_table: Mapping[int, Iterable[tuple[Any, ...]]]
         (namespace, name): View(namespace, name, sql, _aware(created_at), resolve_in)
         for _, namespace, name, sql, created_at, resolve_in in rows_by_reserved_table.get(VIEWS_ID, ())
     }
+    storages = {
+        storage_id: decode_storage(storage_id, definition)
+        for storage_id, definition in rows_by_reserved_table.get(STORAGES_ID, ())
+    }
     used = [row[0] for row in rows_by_reserved_table.get(DROPPED_TABLES_ID, ())]
     return replace(
         empty,
@@ -45,6 +58,8 @@ def load_catalog(rows_by_reserved_table: Mapping[int, Iterable[tuple[Any, ...]]]
         history=MappingProxyType(history),
         next_table_id=max([FIRST_TABLE_ID - 1, *history, *used]) + 1,
         implicit_default=DEFAULT_NAMESPACE not in namespaces,
+        storages=MappingProxyType({**empty.storages, **storages}),
+        implicit_local=LOCAL not in storages,
     )
 
 

@@ -16,6 +16,7 @@ NAMESPACES_ID = 1
 TABLES_ID = 2
 VIEWS_ID = 3
 DROPPED_TABLES_ID = 4
+STORAGES_ID = 5
 # 6: the jobs (kalamdb.engine.jobs_schema), which are no part of the catalog.
 FIRST_TABLE_ID = 100
 """The id of the first table that a user creates; the ids below are for reserved tables, now and later."""
@@ -75,4 +76,7 @@ DROPPED_TABLES = _reserved(
 )
 """Ids that must not be used again: the log and other files may still hold their rows."""
 
-RESERVED: tuple[TableSchema, ...] = (NAMESPACES, TABLES, VIEWS, DROPPED_TABLES)
+STORAGES = _reserved(STORAGES_ID, "storages", (("storage_id", TEXT), ("definition", JSON)))
+"""`local` has no row until something of it is changed."""
+
+RESERVED: tuple[TableSchema, ...] = (NAMESPACES, TABLES, VIEWS, DROPPED_TABLES, STORAGES)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kalamdb.catalog.catalog import DEFAULT_NAMESPACE, Catalog
 from kalamdb.schema import TableKind, TableSchema
+from kalamdb.storage.credentials import MASK
+from kalamdb.storage.definition import LOCAL
 from kalamdb.types import BIGINT, BOOLEAN, INT, JSON, TEXT, TIMESTAMP, DataType, query_field
 
 if TYPE_CHECKING:
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from kalamdb.settings import Settings
 
 CATALOG_NAME = "kalam"
-LOCAL_STORAGE = "local"
 DEFAULT_ACCESS = "public"
 
 
@@ -96,10 +97,21 @@ def _born(source: SystemSource) -> object:
 
 
 def _storages(source: SystemSource) -> list[Row]:
-    about = "Cold segments beside the database's own files"
-    shared, user = "{namespace}/{tableName}", "{namespace}/{tableName}/{userId}"
-    born = _born(source)
-    return [(LOCAL_STORAGE, "filesystem", LOCAL_STORAGE, about, "cold", None, shared, user, born, born)]
+    return [
+        (
+            storage.storage_id,
+            storage.type,
+            storage.name,
+            storage.description,
+            storage.uri,
+            MASK if storage.secret is not None else None,
+            storage.shared_tables_template,
+            storage.user_tables_template,
+            storage.created_at,
+            storage.updated_at,
+        )
+        for _, storage in sorted(source.catalog.storages.items())
+    ]
 
 
 def _visible_tables(source: SystemSource) -> list[TableSchema]:
@@ -127,7 +139,7 @@ def _namespaces(source: SystemSource) -> list[Row]:
 
 def storage_of(schema: TableSchema) -> str | None:
     """Where a table's cold segments go; None for a STREAM, which has none."""
-    return None if schema.kind is TableKind.STREAM else schema.options.storage_id or LOCAL_STORAGE
+    return None if schema.kind is TableKind.STREAM else schema.options.storage_id or LOCAL
 
 
 def access_of(schema: TableSchema) -> str | None:

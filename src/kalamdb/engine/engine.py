@@ -29,8 +29,9 @@ class Engine:
         stream_bytes_max: int,
         sync_interval_ms: int,
         worker_id: int,
-        memtable_bytes: int,
-        hot_cache_bytes: int,
+        memtable_bytes: int = 64 << 20,
+        hot_cache_bytes: int = 64 << 20,
+        cold_cache_bytes: int = 64 << 20,
         clock: Clock | None = None,
         random: RandomSource | None = None,
     ) -> None:
@@ -51,6 +52,7 @@ class Engine:
                     hot_directory=self.directory.hot,
                     memtable_bytes=memtable_bytes,
                     hot_cache_bytes=hot_cache_bytes,
+                    cold_cache_bytes=cold_cache_bytes,
                 )
             except BaseException:
                 self.directory.release()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kalamdb.engine.jobs import JobRunner
     from kalamdb.execution.query import QueryEngine
     from kalamdb.execution.scan import Relation
+    from kalamdb.storage.storages import Storages
 
 
 class Services(Protocol):
@@ -33,6 +34,10 @@ class Services(Protocol):
     @property
     def jobs(self) -> JobRunner:
         """What works in the background."""
+
+    @property
+    def storages(self) -> Storages:
+        """The backends of storages."""
 
     @property
     def queries(self) -> QueryEngine:

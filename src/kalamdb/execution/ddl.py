@@ -15,7 +15,6 @@ from kalamdb.errors import (
     InvalidDefinition,
     NotNullViolation,
     UndefinedColumn,
-    UndefinedObject,
     UndefinedTable,
 )
 from kalamdb.execution.defaults import checked_default, default_expression, is_generated
@@ -51,7 +50,6 @@ if TYPE_CHECKING:
     from kalamdb.execution.context import Context
 
 COLUMNS_MAX = 1000
-LOCAL_STORAGE = "local"
 COMPAT_0_4 = "kalamdb-0.4"
 AUTO_INCREMENT = {
     ("snowflake", TypeName.BIGINT): "SNOWFLAKE_ID()",
@@ -234,10 +232,8 @@ def _check_columns(statement: CreateTable, columns: tuple[Column, ...], key: str
         raise InvalidDefinition(
             f'PRIMARY KEY "{key}" has type {column.type}; a key is BIGINT or STRING (TEXT, VARCHAR)'
         )
-    if statement.options.storage_id not in (None, LOCAL_STORAGE):
-        raise UndefinedObject(
-            f'storage "{statement.options.storage_id}" does not exist; this version has "{LOCAL_STORAGE}" alone'
-        )
+    if statement.options.storage_id is not None:
+        context.catalog.require_storage(statement.options.storage_id)
     if statement.kind is TableKind.STREAM:
         default = None if column.default is None else default_expression(column.default)
         if not is_generated(default, context) and context.services.settings.compat != COMPAT_0_4:

@@ -71,6 +71,11 @@ EXECUTORS: Mapping[str, tuple[str, str]] = {
     "ShowJobs": ("jobs", "show_jobs"),
     "KillJob": ("jobs", "kill_job"),
     "Checkpoint": ("jobs", "checkpoint"),
+    "CreateStorage": ("storage", "create_storage"),
+    "AlterStorage": ("storage", "alter_storage"),
+    "DropStorage": ("storage", "drop_storage"),
+    "ShowStorages": ("storage", "show_storages"),
+    "CheckStorage": ("storage", "check_storage_answers"),
 }
 """Module and function."""
 
@@ -89,13 +94,33 @@ ACTIONS: Mapping[str, Action] = {
     "CompactAll": Action.FLUSH,
     "KillJob": Action.KILL_JOB,
     "Checkpoint": Action.FLUSH,
+    "CreateStorage": Action.CHANGE_STORAGE,
+    "AlterStorage": Action.CHANGE_STORAGE,
+    "DropStorage": Action.CHANGE_STORAGE,
+    "CheckStorage": Action.CHANGE_STORAGE,
+    "ShowStorages": Action.READ_ADMINISTRATION,
+    "Backup": Action.BACKUP,
+    "Restore": Action.BACKUP,
+    "ExportUserData": Action.EXPORT_OWN_DATA,
+    "EraseUserData": Action.ERASE_DATA,
 }
 
-_CHANGE_NOTHING = frozenset({Action.FLUSH, Action.KILL_JOB})
+_CHANGE_NOTHING = frozenset(
+    {
+        "CheckStorage",
+        "ShowStorages",
+        "FlushTable",
+        "FlushAll",
+        "CompactTable",
+        "CompactAll",
+        "KillJob",
+        "Checkpoint",
+    }
+)
 """Of these, the ones that leave what exists as it is."""
 
 
 def changes_what_exists(statement: Any) -> bool:
     """Whether it is DDL, and so stands outside of transactions."""
-    action = ACTIONS.get(type(statement).__name__)
-    return action is not None and action not in _CHANGE_NOTHING
+    name = type(statement).__name__
+    return name in ACTIONS and name not in _CHANGE_NOTHING

@@ -13,17 +13,14 @@ _LATER = frozenset(
         ("create", "user"),
         ("alter", "user"),
         ("drop", "user"),
-        ("create", "storage"),
-        ("alter", "storage"),
-        ("drop", "storage"),
-        ("show", "storages"),
         ("show", "users"),
-        ("storage", "check"),
         ("kill", "live"),
         ("subscribe", None),
         ("execute", "as"),
         ("backup", None),
         ("restore", None),
+        ("export", None),
+        ("erase", None),
     }
 )
 

@@ -10,6 +10,7 @@ from importlib.resources import files
 
 import lark
 
+from kalamdb.sql.backup import BackupRules
 from kalamdb.sql.ddl import DdlRules
 from kalamdb.sql.dml import DmlRules
 from kalamdb.sql.expressions import ExpressionRules
@@ -18,11 +19,21 @@ from kalamdb.sql.lexer import StatementLexer
 from kalamdb.sql.query import QueryRules
 from kalamdb.sql.rules import CommonRules
 from kalamdb.sql.show import ShowRules
+from kalamdb.sql.storage import StorageRules
 from kalamdb.sql.transaction import TransactionRules
 
 
 class StatementRules(
-    CommonRules, ExpressionRules, QueryRules, DdlRules, DmlRules, ShowRules, TransactionRules, JobRules
+    CommonRules,
+    ExpressionRules,
+    QueryRules,
+    BackupRules,
+    JobRules,
+    DdlRules,
+    DmlRules,
+    ShowRules,
+    StorageRules,
+    TransactionRules,
 ):
     """Every chapter's rules."""
 

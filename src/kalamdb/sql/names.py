@@ -38,6 +38,16 @@ def check_table_name(name: str, position: int | None = None) -> None:
     _check_plain("table", name, position)
 
 
+def check_storage_name(name: str, position: int | None = None) -> None:
+    """Raises InvalidName unless a storage may be created with this name: it is part of a host's name too, where case
+    does not count."""
+    _check_plain("storage", name, position)
+    if name != name.lower():
+        raise InvalidName(
+            f"storage name {printable(name)} has capital letters; write it in small ones", position=position
+        )
+
+
 def check_column_name(name: str, position: int | None = None) -> None:
     """Raises InvalidName unless a column may have this name: any text of 1 to 64 characters without control
     characters that does not begin with `_`."""

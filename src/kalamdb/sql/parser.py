@@ -25,11 +25,12 @@ from kalamdb.errors import (
 from kalamdb.sql.availability import check_available
 from kalamdb.sql.query import Query
 from kalamdb.sql.rules import NeedsText, RawToken, Reading
-from kalamdb.sql.syntax_errors import located, syntax_error
+from kalamdb.sql.syntax_errors import located, may_hold_secret, syntax_error
 
 if TYPE_CHECKING:
     # Classes are costly to make, so each family of trees is loaded with the grammar, at the first text that needs it.
     from kalamcore.statements import Scan
+    from kalamdb.sql.backup import Backup, EraseUserData, ExportUserData, Restore
     from kalamdb.sql.ddl import (
         AlterNamespace,
         AlterTable,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     )
     from kalamdb.sql.query import Explain, SimpleSelect
     from kalamdb.sql.show import DescribeTable, ShowNamespaces, ShowStats, ShowTables
+    from kalamdb.sql.storage import AlterStorage, CheckStorage, CreateStorage, DropStorage, ShowStorages
     from kalamdb.sql.transaction import Begin, Commit, Rollback
 
     Statement = (
@@ -75,6 +77,15 @@ if TYPE_CHECKING:
         | ShowNamespaces
         | ShowStats
         | ShowTables
+        | AlterStorage
+        | CheckStorage
+        | CreateStorage
+        | DropStorage
+        | ShowStorages
+        | Backup
+        | EraseUserData
+        | ExportUserData
+        | Restore
         | Begin
         | Commit
         | Rollback
@@ -161,7 +172,7 @@ class StatementCache:
         if by_shape:
             self._keep(self._by_shape, shape, _Kept(statement, _starts(scan)))
             return ParsedStatement(statement, scan.literals, scan.rows, scan)
-        if len(sql) <= _KEPT_TEXT_CHARACTERS_MAX:
+        if len(sql) <= _KEPT_TEXT_CHARACTERS_MAX and not may_hold_secret(scan.tokens):
             self._keep(self._by_text, sql, statement)
             if scan.kind in _LIFTING:
                 self._keep(self._by_shape, shape, _Kept(None, ()))

@@ -39,6 +39,33 @@ _HINTS = {
 }
 
 
+_STORAGE_WORDS = dict.fromkeys(
+    (
+        "base_directory",
+        "base_dir",
+        "basedirectory",
+        "bucket",
+        "container",
+        "directory",
+        "endpoint",
+        "location",
+        "path",
+        "root",
+        "url",
+    ),
+    "the place of a storage is its URI; write URI 'path' or URI 's3://bucket/prefix'",
+)
+"""What other systems, and older versions, call it."""
+
+
+def may_hold_secret(tokens: Sequence[RawToken]) -> bool:
+    """Whether a string of it may be one that is neither shown nor kept: in CREATE and ALTER of STORAGE and USER."""
+    words = [token[3] for token in tokens[:3] if token[0] == 1]
+    return words[:1] in (["create"], ["alter"]) and (
+        words[1:2] == ["storage"] or (words[1:2] == ["user"] and words[2:3] != ["table"])
+    )
+
+
 def syntax_error(error: Any, sql: str, tokens: Sequence[RawToken]) -> InvalidSyntax:
     """What the parser generator could not read, as ours."""
     token = getattr(error, "token", None)
@@ -49,13 +76,21 @@ def syntax_error(error: Any, sql: str, tokens: Sequence[RawToken]) -> InvalidSyn
     position = token.start_pos
     raw = next((raw for raw in tokens if raw[1] == position), None)
     text = sql[raw[1] : raw[2]] if raw else sql[position : token.end_pos]
-    hint = _HINTS.get(str(raw[3]), "") if raw and raw[0] == 1 else ""
+    hints = _STORAGE_WORDS if _is_about_storage(tokens) else _HINTS
+    hint = hints.get(str(raw[3]), "") if raw and raw[0] in (1, 2) else ""
+    if raw and raw[0] == 3 and may_hold_secret(tokens):
+        text = "'***'"
     if len(text) > _SHOWN_CHARACTERS_MAX:
         text = text[:_SHOWN_CHARACTERS_MAX] + "…"
     message = (
         f'syntax error at or near "{text}" ({place(sql, position)}){f"; {hint}" if hint else _with(expected)}'
     )
     return InvalidSyntax(message, position=position)
+
+
+def _is_about_storage(tokens: Sequence[RawToken]) -> bool:
+    """CREATE STORAGE, ALTER STORAGE: not the STORAGE of a table."""
+    return len(tokens) > 1 and tokens[0][3] in ("create", "alter") and tokens[1][3] == "storage"
 
 
 def located(error: ProgrammingError, sql: str) -> ProgrammingError:

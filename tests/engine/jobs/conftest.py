@@ -40,7 +40,7 @@ class World:
             worker_id=0,
             clock=self.clock,
         )
-        self.engine.define(JOBS)
+        self.engine.define(JOBS, [JOBS])
         self.table = JobTable(self.engine, sync=True)
 
     def now(self) -> datetime.datetime:

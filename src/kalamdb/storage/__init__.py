@@ -1,0 +1,7 @@
+"""Where cold bytes live: one small interface over directories and buckets, path templates, credentials."""
+
+from kalamdb.storage.backend import StorageBackend
+from kalamdb.storage.definition import LOCAL, Storage, check_storage, local_storage
+from kalamdb.storage.storages import Storages
+
+__all__ = ["LOCAL", "Storage", "StorageBackend", "Storages", "check_storage", "local_storage"]

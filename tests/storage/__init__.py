@@ -1,0 +1,1 @@
+"""Storages, and the S3 server with faults that other tests use too."""
