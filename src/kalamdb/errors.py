@@ -311,6 +311,13 @@ class StorageUnavailable(OperationalError):
     sqlstate = "58030"
 
 
+class StorageInUse(OperationalError):
+    """Another database keeps its files in this place; give this one a place of its own."""
+
+    code = "STORAGE_IN_USE"
+    sqlstate = "55006"
+
+
 class Corruption(OperationalError):
     """Bytes on disk are not what was written; the message names file and offset."""
 
