@@ -132,7 +132,7 @@ def test_the_manifest_knows_the_segments_rows(storage):
 @pytest.mark.parametrize("compression", ["none", "snappy", "zstd", None])
 def test_the_tables_compression_is_the_files(storage, reader, compression):
     schema = table(compression=compression)
-    given = rows(schema, 200)
+    given = rows(schema, 1100)
     (segment,) = written(storage, schema, [given])
 
     metadata = pq.read_metadata(pa.BufferReader(storage.files[f"{FOLDER}/{segment.file}"]))

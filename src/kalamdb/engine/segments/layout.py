@@ -26,10 +26,12 @@ IDENTITY = "kalamdb"
 """The key of the file's metadata that says whose rows these are."""
 FIRST_KEY_BYTES = 32
 
+Positions = dict[int | str, int]
+"""Where each column stands in a file: by its id, `_seq` and `_deleted` by name."""
+
 _FIELD_ID = b"PARQUET:field_id"
 _TABLE_MAGIC = b"KALAMRGT"
 _TABLE_HEADER = struct.Struct("<8sIII")
-_TABLE_VERSION = 1
 
 
 def segment_file(sequence: int) -> str:
@@ -81,7 +83,7 @@ def chunk_range(metadata: pq.FileMetaData, row_group: int, column: int) -> tuple
 
 def encode_row_group_table(columns: int, checksums: Sequence[bytes], first_keys: Sequence[bytes]) -> bytes:
     """The bytes of the row group table."""
-    parts = [_TABLE_HEADER.pack(_TABLE_MAGIC, _TABLE_VERSION, len(first_keys), columns), *checksums]
+    parts = [_TABLE_HEADER.pack(_TABLE_MAGIC, FORMAT_VERSION, len(first_keys), columns), *checksums]
     for key in first_keys:
         parts.append(bytes([len(key)]))
         parts.append(key)
@@ -95,8 +97,7 @@ class Tail:
     metadata: pq.FileMetaData
     checksums: memoryview
     first_keys: tuple[bytes, ...]
-    positions: dict[int | str, int]
-    """Where each column stands in the file: by its id, `_seq` and `_deleted` by name."""
+    positions: Positions
 
     def checksum(self, row_group: int, column: int) -> bytes:
         """Of one column of one row group."""
@@ -109,24 +110,16 @@ def decode_tail(path: str, data: bytes | memoryview, row_groups: int) -> Tail:
 
     Raises Corruption for what is none, UnknownFormat for a newer format.
     """
-    import orjson
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     with reading(path):
         metadata = pq.read_metadata(pa.BufferReader(data))
-        identity = orjson.loads(metadata.metadata[IDENTITY.encode()])
+        positions = positions_in(path, metadata, row_groups)
         magic, version, groups, columns = _TABLE_HEADER.unpack_from(data)
-        newest = max(identity["format_version"], version)
-        if newest > FORMAT_VERSION:
-            raise UnknownFormat(
-                f"{path} has format {newest}, and this version of kalamdb reads up to {FORMAT_VERSION}; "
-                "open the database with a newer kalamdb"
-            )
-        if (magic, groups, columns) != (_TABLE_MAGIC, metadata.num_row_groups, metadata.num_columns):
-            raise ValueError("its two ends do not fit")
-        if groups != row_groups:
-            raise ValueError(f"{groups} row groups, and the manifest says {row_groups}")
+        _check_format(path, version)
+        if (magic, groups, columns) != (_TABLE_MAGIC, row_groups, metadata.num_columns):
+            raise ValueError("its row group table does not fit its footer")
         at = _TABLE_HEADER.size
         end = at + groups * columns * CHECKSUM_BYTES
         checksums = memoryview(data)[at:end]
@@ -135,11 +128,32 @@ def decode_tail(path: str, data: bytes | memoryview, row_groups: int) -> Tail:
             size = data[end]
             first_keys.append(bytes(data[end + 1 : end + 1 + size]))
             end += 1 + size
-        return Tail(metadata, checksums, tuple(first_keys), _positions(metadata.schema.to_arrow_schema()))
+        return Tail(metadata, checksums, tuple(first_keys), positions)
 
 
-def _positions(columns: pa.Schema) -> dict[int | str, int]:
-    found: dict[int | str, int] = {}
+def positions_in(path: str, metadata: pq.FileMetaData, row_groups: int) -> Positions:
+    """Where each column stands in a file with this verified footer.
+
+    Raises UnknownFormat for a newer format, and anything for what is no segment of so many row groups.
+    """
+    import orjson
+
+    _check_format(path, orjson.loads(metadata.metadata[IDENTITY.encode()])["format_version"])
+    if metadata.num_row_groups != row_groups:
+        raise ValueError(f"it has {metadata.num_row_groups} row groups, and the manifest says {row_groups}")
+    return _positions(metadata.schema.to_arrow_schema())
+
+
+def _check_format(path: str, version: int) -> None:
+    if version > FORMAT_VERSION:
+        raise UnknownFormat(
+            f"{path} has format {version}, and this version of kalamdb reads up to {FORMAT_VERSION}; "
+            "open the database with a newer kalamdb"
+        )
+
+
+def _positions(columns: pa.Schema) -> Positions:
+    found: Positions = {}
     for position, field in enumerate(columns):
         id_ = int((field.metadata or {}).get(_FIELD_ID, b"-1"))
         found[field.name if id_ < 0 else id_] = position

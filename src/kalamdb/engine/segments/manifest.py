@@ -23,6 +23,7 @@ MANIFEST, PREVIOUS = "manifest.json", "manifest.previous.json"
 
 _OPENING, _CLOSING = b'"checksum":"', b'"}\n'
 _HEX_DIGITS = 2 * CHECKSUM_BYTES
+_SCALARS = (bool, int, float, str, type(None))
 _INTEGER_MAX = (1 << 63) - 1
 
 
@@ -278,14 +279,19 @@ def _decode_segment(found: Any) -> SegmentInfo:
 
 
 def _columns(found: Mapping[str, Any]) -> Iterator[tuple[int, ColumnBounds]]:
-    for id_, bounds in found.items():
-        column = ColumnBounds(
-            _scalar(bounds.pop("min")), _scalar(bounds.pop("max")), _integer(bounds.pop("nulls"))
-        )
-        _nothing_left(bounds)
-        if str(int(id_)) != id_:
-            raise ValueError(f"{id_!r} is no column")
-        yield int(id_), column
+    for text, bounds in found.items():
+        low, high, nulls = bounds["min"], bounds["max"], bounds["nulls"]
+        id_ = int(text)
+        if (
+            len(bounds) != 3
+            or not isinstance(low, _SCALARS)
+            or not isinstance(high, _SCALARS)
+            or type(nulls) is not int
+            or nulls < 0
+            or str(id_) != text
+        ):
+            raise ValueError(f"the bounds of column {text!r} are none")
+        yield id_, ColumnBounds(low, high, nulls)
 
 
 Kind = TypeVar("Kind")
@@ -305,12 +311,6 @@ def _integer(value: object, low: int = 0) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= _INTEGER_MAX:
         raise ValueError(f"{value!r} is no whole number from {low}")
     return value
-
-
-def _scalar(value: object) -> bool | int | float | str | None:
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    raise TypeError(f"{value!r} is no bound")
 
 
 def _file_name(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,11 @@ from kalamdb.engine.segments.layout import (
     DELETED,
     FIRST_KEY_BYTES,
     SEQUENCE,
+    Positions,
     Tail,
     chunk_range,
     decode_tail,
+    positions_in,
     reading,
 )
 from kalamdb.engine.segments.segment_info import SegmentInfo
@@ -27,12 +30,13 @@ from kalamdb.types import DataType, TypeName, arrow_type, cast_arrow
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 KIB, MIB = 1 << 10, 1 << 20
 WHOLE_FILE_BYTES = 256 * KIB
 """A segment up to this size is fetched at once: a second request costs more than the bytes."""
 GAP_BYTES = 64 * KIB
-"""Bytes that nobody asked for are fetched along up to this length, for the same reason."""
+"""Bytes that nobody asked for are fetched along up to this length, for the same reason; over a network more pays."""
 WINDOW_BYTES = 8 * MIB
 """What is fetched and decoded at a time when many row groups are read."""
 SYSTEM = (SEQUENCE, DELETED)
@@ -54,9 +58,12 @@ class SegmentReader:
         *,
         tail_cache_bytes: int = 16 * MIB,
         whole_file_bytes: int = WHOLE_FILE_BYTES,
+        gap_bytes: int = GAP_BYTES,
     ) -> None:
         self._storage = storage
+        self._wanteds: BoundedCache[_Wanted] = BoundedCache(256)
         self._whole_file_bytes = whole_file_bytes
+        self._gap_bytes = gap_bytes
         self._tails: BoundedCache[Tail] = BoundedCache(tail_cache_bytes // 2)
         self._filters: BoundedCache[tuple[bytes, ...]] = BoundedCache(tail_cache_bytes // 2)
 
@@ -87,18 +94,27 @@ class SegmentReader:
         use_threads: bool = True,
     ) -> Iterator[pa.RecordBatch]:
         """Several row groups, in the order given, a batch for each; a few at a time are in memory."""
+        import pyarrow as pa
+
         path = f"{folder}/{segment.file}"
+        wanted = self._wanted(columns, system)
+        tombstones = segment.tombstones > 0
         if segment.size_bytes <= self._whole_file_bytes:
             content = self._whole(path, segment)
-            tail = decode_tail(path, memoryview(content)[segment.tail_offset :], segment.row_groups)
-            source = _Verified(segment.size_bytes, [(0, content)])
-            yield from _decoded(path, source, tail, list(row_groups), columns, system, use_threads)
+            with reading(path):
+                file = _opened(pa.BufferReader(content), None)
+                positions = positions_in(path, file.metadata, segment.row_groups)
+                places = wanted.places(positions, tombstones=tombstones)
+            yield from _decoded(path, file, list(row_groups), wanted, places, use_threads)
             return
         tail = self._tail(path, segment)
-        positions = _positions(tail, columns, system)
-        for window in _windows(tail, row_groups, positions):
-            source = self._fetched(path, segment, tail, window, positions)
-            yield from _decoded(path, source, tail, window, columns, system, use_threads)
+        places = wanted.places(tail.positions, tombstones=tombstones)
+        read = _read(places)
+        for window in _windows(tail, row_groups, read, self._gap_bytes):
+            source = self._fetched(path, segment, tail, window, read)
+            with reading(path):
+                file = _opened(pa.PythonFile(source, mode="r"), tail.metadata)
+            yield from _decoded(path, file, window, wanted, places, use_threads)
 
     def read_all(
         self, folder: str, segment: SegmentInfo, columns: Sequence[Column], system: Sequence[str] = SYSTEM
@@ -164,6 +180,17 @@ class SegmentReader:
                 if all(_may_match(tail, segment, group, range_, types[range_.column_id]) for range_ in ranges)
             ]
 
+    def _wanted(self, columns: Sequence[Column], system: Sequence[str]) -> _Wanted:
+        # By identity: a table's columns are one tuple for as long as its schema stands, and comparing them costs more
+        # than all that is kept here. What is kept holds them, so that no others get their identity.
+        key = (id(columns), id(system))
+        found = self._wanteds.get(key)
+        if found is None or found.columns is not columns or found.system is not system:
+            found = _Wanted(columns, system)
+            if isinstance(columns, tuple) and isinstance(system, tuple):
+                self._wanteds.put(key, found, 1)
+        return found
+
     def _whole(self, path: str, segment: SegmentInfo) -> bytes:
         content = self._storage.read(path)
         verify(path, content, segment.checksum, segment.size_bytes, "the file")
@@ -208,7 +235,7 @@ class SegmentReader:
             ):
                 raise ValueError("a column lies outside of the file")
         parts = []
-        for begin, size in _requests([chunk[:2] for chunk in chunks]):
+        for begin, size in _requests([chunk[:2] for chunk in chunks], self._gap_bytes):
             data = self._storage.read_range(path, begin, size)
             if len(data) != size:
                 raise Corruption(
@@ -224,7 +251,7 @@ class SegmentReader:
 
 
 class _Verified:
-    """A file for Parquet's reader, of which only some parts are there. To read another one is an error."""
+    """A file for pyarrow.PythonFile, of which only some parts are there. To read another one is an error."""
 
     closed = False
 
@@ -242,20 +269,18 @@ class _Verified:
                 return memoryview(data)[begin - start : begin - start + size]
         raise ValueError(f"bytes {begin} to {begin + size} were not fetched")
 
-    def opened(self) -> Any:
-        """As pyarrow takes it."""
-        import pyarrow as pa
-
-        if len(self.parts) == 1 and len(self.parts[0][1]) == self.size:
-            return pa.BufferReader(self.parts[0][1])
-        return pa.PythonFile(self, mode="r")
-
     # What pyarrow asks of a file.
 
-    def read(self, size: int = -1) -> bytes:
-        data = bytes(self.part(self.at, self.size - self.at if size < 0 else size))
+    def read_buffer(self, size: int = -1) -> pa.Buffer:
+        """As read, without a copy."""
+        import pyarrow as pa
+
+        data = self.part(self.at, self.size - self.at if size < 0 else size)
         self.at += len(data)
-        return data
+        return pa.py_buffer(data)
+
+    def read(self, size: int = -1) -> bytes:
+        return bytes(self.read_buffer(size))
 
     def seek(self, offset: int, whence: int = 0) -> int:
         self.at = (0, self.at, self.size)[whence] + offset
@@ -274,18 +299,64 @@ class _Verified:
         pass
 
 
-def _positions(tail: Tail, columns: Sequence[Column], system: Sequence[str]) -> list[int]:
-    """Where the wanted columns stand in the file, without those that it does not have."""
-    wanted: list[int | str] = [*(column.id for column in columns), *system]
-    return sorted(tail.positions[key] for key in wanted if key in tail.positions)
+class _Wanted:
+    """What is read of each row, and the schema that comes of it."""
+
+    __slots__ = ("columns", "kept", "schema", "system", "types")
+
+    def __init__(self, columns: Sequence[Column], system: Sequence[str]) -> None:
+        import pyarrow as pa
+
+        self.columns = columns
+        self.system = system
+        fields = [pa.field(column.name, arrow_type(column.type)) for column in columns]
+        kinds = {SEQUENCE: pa.int64(), DELETED: pa.bool_()}
+        self.schema = pa.schema([*fields, *(pa.field(name, kinds[name], nullable=False) for name in system)])
+        self.types: list[pa.DataType] = self.schema.types
+        self.kept = pa.repeat(pa.scalar(False), 1024)
+        """`_deleted` of rows none of which is."""
+
+    def places(self, positions: Positions, *, tombstones: bool) -> list[int | None]:
+        """Where each stands in a file; None for what it does not have, and for `_deleted` where no row is."""
+        found = [positions.get(column.id) for column in self.columns]
+        return found + [positions[name] if tombstones or name != DELETED else None for name in self.system]
+
+    def batch(
+        self, table: pa.Table, read: Sequence[int], places: Sequence[int | None], rows: int
+    ) -> pa.RecordBatch:
+        """The rows of a table whose columns stand at the places `read`."""
+        import pyarrow as pa
+
+        batches = table.to_batches()
+        # A column may come in several pieces; one batch is what was asked for.
+        batch = batches[0] if len(batches) == 1 else table.combine_chunks().to_batches()[0] if read else None
+        arrays = []
+        for number, (place, type_) in enumerate(zip(places, self.types)):
+            column = self.columns[number] if number < len(self.columns) else None
+            if place is None or batch is None:
+                arrays.append(self._none_deleted(rows) if column is None else _missing(column, type_, rows))
+                continue
+            values = batch.column(read.index(place))
+            if values.type != type_ and column is not None:
+                values = cast_arrow(values, column.type)
+            arrays.append(values)
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+    def _none_deleted(self, rows: int) -> pa.Array:
+        import pyarrow as pa
+
+        return self.kept.slice(0, rows) if rows <= len(self.kept) else pa.repeat(pa.scalar(False), rows)
 
 
-def _windows(tail: Tail, row_groups: Iterable[int], positions: Sequence[int]) -> Iterator[list[int]]:
+def _windows(
+    tail: Tail, row_groups: Iterable[int], positions: Sequence[int], gap: int
+) -> Iterator[list[int]]:
     """The row groups in pieces that are fetched and decoded at a time."""
     window: list[int] = []
     held = 0
     for group in row_groups:
-        size = sum(chunk_range(tail.metadata, group, position)[1] for position in positions)
+        chunks = [chunk_range(tail.metadata, group, position) for position in positions]
+        size = sum(request[1] for request in _requests(chunks, gap))
         if window and held + size > WINDOW_BYTES:
             yield window
             window, held = [], 0
@@ -295,11 +366,11 @@ def _windows(tail: Tail, row_groups: Iterable[int], positions: Sequence[int]) ->
         yield window
 
 
-def _requests(chunks: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+def _requests(chunks: Sequence[tuple[int, int]], gap: int) -> Iterator[tuple[int, int]]:
     """Ranges of bytes that hold all of these, given in their order; near ones are joined."""
     begin = end = -1
     for at, size in chunks:
-        if begin >= 0 and at - end <= GAP_BYTES:
+        if begin >= 0 and at - end <= gap:
             end = max(end, at + size)
             continue
         if begin >= 0:
@@ -309,73 +380,52 @@ def _requests(chunks: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
         yield begin, end - begin
 
 
-def _decoded(
-    path: str,
-    source: _Verified,
-    tail: Tail,
-    row_groups: Sequence[int],
-    columns: Sequence[Column],
-    system: Sequence[str],
-    use_threads: bool,
-) -> Iterator[pa.RecordBatch]:
+def _opened(source: pa.NativeFile, metadata: pq.FileMetaData | None) -> pq.ParquetFile:
     import pyarrow.parquet as pq
 
-    positions = _positions(tail, columns, system)
+    # Without extensions a UUID is the sixteen bytes that it is everywhere below SELECT.
+    return pq.ParquetFile(source, metadata=metadata, pre_buffer=False, arrow_extensions_enabled=False)
+
+
+def _decoded(
+    path: str,
+    file: pq.ParquetFile,
+    row_groups: Sequence[int],
+    wanted: _Wanted,
+    places: Sequence[int | None],
+    use_threads: bool,
+) -> Iterator[pa.RecordBatch]:
+    read = _read(places)
     with reading(path):
-        file = pq.ParquetFile(
-            source.opened(), metadata=tail.metadata, pre_buffer=False, arrow_extensions_enabled=False
-        )
-    for group in row_groups:
+        # By position: names with dots would be taken for paths.
+        table = file.reader.read_row_groups(row_groups, column_indices=read, use_threads=use_threads)
+        sizes = [file.metadata.row_group(group).num_rows for group in row_groups]
+        if read and table.num_rows != sum(sizes):
+            raise ValueError(f"{table.num_rows} rows, and its footer says {sum(sizes)}")
+    at = 0
+    for rows in sizes:
         with reading(path):
-            rows = tail.metadata.row_group(group).num_rows
-            # By position: names with dots would be taken for paths.
-            table = file.reader.read_row_group(group, column_indices=positions, use_threads=use_threads)
-            batch = _as_present(table, tail, positions, rows, columns, system)
+            piece = table if len(sizes) == 1 else table.slice(at, rows)
+            batch = wanted.batch(piece, read, places, rows)
         yield batch
+        at += rows
 
 
-def _as_present(
-    table: pa.Table,
-    tail: Tail,
-    positions: Sequence[int],
-    rows: int,
-    columns: Sequence[Column],
-    system: Sequence[str],
-) -> pa.RecordBatch:
-    """The columns of a row group as those of the table's present schema."""
-    import pyarrow as pa
-
-    if positions and table.num_rows != rows:
-        raise ValueError(f"{table.num_rows} rows, and its footer says {rows}")
-    found = {position: table.column(place) for place, position in enumerate(positions)}
-    arrays = []
-    fields = []
-    for column in columns:
-        type_ = arrow_type(column.type)
-        position = tail.positions.get(column.id)
-        if position is None:
-            arrays.append(_missing(column, type_, rows))
-        else:
-            values = _one_array(found[position])
-            arrays.append(values if values.type == type_ else cast_arrow(values, column.type))
-        fields.append(pa.field(column.name, type_))
-    for name in system:
-        arrays.append(_one_array(found[tail.positions[name]]))
-        fields.append(pa.field(name, arrays[-1].type, nullable=False))
-    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
-
-
-def _one_array(values: pa.ChunkedArray) -> pa.Array:
-    return values.chunk(0) if values.num_chunks == 1 else values.combine_chunks()
+def _read(places: Sequence[int | None]) -> list[int]:
+    """The places that are there, in the file's order."""
+    return sorted({place for place in places if place is not None})
 
 
 def _missing(column: Column, type_: pa.DataType, rows: int) -> pa.Array:
+    """What rows read in a column that was added after them."""
     import pyarrow as pa
 
     value: Any = column.missing
     if value is None:
         return pa.nulls(rows, type_)
-    return pa.repeat(pa.scalar(value.bytes if column.type.name is TypeName.UUID else value, type_), rows)
+    if isinstance(value, uuid.UUID):
+        value = value.bytes
+    return pa.repeat(pa.scalar(value, type_), rows)
 
 
 def _may_match(tail: Tail, segment: SegmentInfo, group: int, range_: ColumnRange, of: DataType) -> bool:
