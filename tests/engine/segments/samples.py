@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from kalamdb.engine.segments import Owner, row_schema, write_segments
+from kalamdb.engine.segments import Owner, SegmentWriter, row_schema
 from kalamdb.schema import Column, TableKind, TableOptions, TableSchema
 from kalamdb.types import (
     BIGINT,
@@ -124,6 +124,5 @@ def rows(schema: TableSchema, count: int, seed: int = 1, nulls: float = 0.2) -> 
 
 def written(storage, schema, batches, folder=FOLDER, first=1, **limits):
     """`batches` as segments with consecutive numbers."""
-    return write_segments(
-        storage, folder, schema, batches, itertools.count(first), database_id=OWNER.database_id, **limits
-    )
+    writer = SegmentWriter(schema, OWNER.database_id, **limits)
+    return writer.write(storage, folder, batches, itertools.count(first))

@@ -12,7 +12,7 @@ from kalamdb.engine.segments.merge import merge
 from kalamdb.engine.segments.reader import SegmentReader
 from kalamdb.engine.segments.segment_info import SegmentInfo
 from kalamdb.engine.segments.storage import SegmentStorage
-from kalamdb.engine.segments.writer import write_segments
+from kalamdb.engine.segments.writer import SegmentWriter
 
 __all__ = [
     "BoundedCache",
@@ -25,11 +25,11 @@ __all__ = [
     "SegmentInfo",
     "SegmentReader",
     "SegmentStorage",
+    "SegmentWriter",
     "commit",
     "leftovers",
     "load",
     "load_previous",
     "merge",
     "row_schema",
-    "write_segments",
 ]

@@ -45,94 +45,119 @@ _REPEATS = 4
 _DELTAS = frozenset(
     {TypeName.SMALLINT, TypeName.INT, TypeName.BIGINT, TypeName.TIMESTAMP, TypeName.DATE, TypeName.TIME}
 )
-_FEW_ROWS = 1024
+_FEW_ROWS = 256
 """Up to so many rows, numbers packed by their differences are not compressed as well: to begin a column costs a reader
 more than its rows, and saves one byte in a hundred."""
 _FLOATS = frozenset({TypeName.FLOAT, TypeName.DOUBLE})
 
 
-def write_segments(
-    storage: SegmentStorage,
-    folder: str,
-    schema: TableSchema,
-    batches: Iterable[pa.RecordBatch],
-    sequences: Iterator[int],
-    *,
-    database_id: str,
-    row_group_rows: int = ROW_GROUP_ROWS,
-    row_group_bytes: int = ROW_GROUP_BYTES,
-    segment_bytes_max: int = SEGMENT_BYTES_MAX,
-) -> list[SegmentInfo]:
-    """Write one partition's rows as segments in `folder`, durable when this returns; none for no rows.
+class SegmentWriter:
+    """Writes the rows of a table's partitions as segments. Made once for many partitions; safe for threads."""
 
-    `batches`: rows sorted by key, each key once, with the columns of `layout.row_schema(schema)`. `sequences` gives the
-    numbers of the files, never the same twice in the life of the database: a file whose manifest was never written
-    stays behind under its name. Nothing reads the segments before a manifest names them, so a failure halfway leaves
-    only leftovers.
-    """
-    infos: list[SegmentInfo] = []
-    file: _SegmentFile | None = None
-    last_key: pa.Scalar | None = None
-    for rows in _row_groups(batches, schema, row_group_rows, row_group_bytes):
-        last_key = _check_order(rows, schema, last_key)
-        if file is not None and file.size_bytes + rows.nbytes > segment_bytes_max - min(
-            _TAIL_BYTES, segment_bytes_max // 4
-        ):
+    def __init__(
+        self,
+        schema: TableSchema,
+        database_id: str,
+        *,
+        row_group_rows: int = ROW_GROUP_ROWS,
+        row_group_bytes: int = ROW_GROUP_BYTES,
+        segment_bytes_max: int = SEGMENT_BYTES_MAX,
+    ) -> None:
+        import orjson
+
+        self.schema = schema
+        self.row_schema = row_schema(schema)
+        self.parquet_schema = parquet_schema(schema)
+        self.key_position = schema.position(schema.primary_key)
+        self.key = schema.columns[self.key_position]
+        self.row_group_rows = row_group_rows
+        self.row_group_bytes = row_group_bytes
+        self.segment_bytes_max = segment_bytes_max
+        identity = {
+            "format_version": FORMAT_VERSION,
+            "database_id": database_id,
+            "table_id": schema.table_id,
+            "schema_version": schema.version,
+        }
+        self.metadata = {IDENTITY: orjson.dumps(identity).decode()}
+
+    def write(
+        self,
+        storage: SegmentStorage,
+        folder: str,
+        batches: Iterable[pa.RecordBatch],
+        sequences: Iterator[int],
+    ) -> list[SegmentInfo]:
+        """Write one partition's rows as segments in `folder`, durable when this returns; none for no rows.
+
+        `batches`: rows sorted by key, each key once, with the columns of `row_schema(schema)`. `sequences` gives the
+        numbers of the files, never the same twice in the life of the database: a file whose manifest was never written
+        stays behind under its name. Nothing reads the segments before a manifest names them, so a failure halfway
+        leaves only leftovers.
+        """
+        infos: list[SegmentInfo] = []
+        file: _SegmentFile | None = None
+        last_key: pa.Scalar | None = None
+        room = self.segment_bytes_max - min(_TAIL_BYTES, self.segment_bytes_max // 4)
+        for rows in self._row_groups(batches):
+            last_key = self._check_order(rows, last_key)
+            if file is not None and file.size_bytes + rows.nbytes > room:
+                infos.append(file.close(storage, folder, next(sequences)))
+                file = None
+            if file is None:
+                file = _SegmentFile(self, rows)
+            file.add(rows)
+        if file is not None:
             infos.append(file.close(storage, folder, next(sequences)))
-            file = None
-        if file is None:
-            file = _SegmentFile(schema, rows, database_id, row_group_rows)
-        file.add(rows)
-    if file is not None:
-        infos.append(file.close(storage, folder, next(sequences)))
-    return infos
+        return infos
 
+    def _row_groups(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """The same rows in pieces of at most so many rows and, but for single rows, bytes."""
+        import pyarrow as pa
 
-def _row_groups(
-    batches: Iterable[pa.RecordBatch], schema: TableSchema, rows_max: int, bytes_max: int
-) -> Iterator[pa.RecordBatch]:
-    """The same rows in pieces of at most so many rows and, but for single rows, bytes."""
-    import pyarrow as pa
+        expected = self.row_schema
+        rows_max, bytes_max = self.row_group_rows, self.row_group_bytes
+        held: list[pa.RecordBatch] = []
+        held_rows = held_bytes = 0
+        for given in batches:
+            batch = given
+            if not batch.schema.equals(expected) and (
+                batch.schema.names != expected.names or batch.schema.types != expected.types
+            ):
+                raise InternalError(
+                    f"rows for a segment of {self.schema.qualified_name} have other columns than version "
+                    f"{self.schema.version}; report it"
+                )
+            while batch.num_rows:
+                room = rows_max - held_rows
+                piece = batch.slice(0, room)
+                while piece.num_rows > 1 and held_bytes + piece.nbytes > bytes_max:
+                    piece = piece.slice(0, piece.num_rows // 2)
+                if held and held_bytes + piece.nbytes > bytes_max:
+                    yield held[0] if len(held) == 1 else pa.concat_batches(held)
+                    held, held_rows, held_bytes = [], 0, 0
+                    continue
+                held.append(piece)
+                held_rows += piece.num_rows
+                held_bytes += piece.nbytes
+                batch = batch.slice(piece.num_rows)
+                if held_rows == rows_max:
+                    yield held[0] if len(held) == 1 else pa.concat_batches(held)
+                    held, held_rows, held_bytes = [], 0, 0
+        if held:
+            yield held[0] if len(held) == 1 else pa.concat_batches(held)
 
-    expected = row_schema(schema)
-    held: list[pa.RecordBatch] = []
-    held_rows = held_bytes = 0
-    for given in batches:
-        batch = given
-        if batch.schema.names != expected.names or batch.schema.types != expected.types:
+    def _check_order(self, rows: pa.RecordBatch, before: pa.Scalar | None) -> pa.Scalar:
+        """The last key. A segment out of order would lose rows to every look-up, so this is no mere assertion."""
+        import pyarrow.compute as pc
+
+        keys = rows.column(self.key_position)
+        rising = keys.null_count == 0 and pc.all(pc.less(keys[:-1], keys[1:]), min_count=0).as_py()
+        if not rising or (before is not None and not pc.less(before, keys[0]).as_py()):
             raise InternalError(
-                f"rows for a segment of {schema.qualified_name} have other columns than version {schema.version}; "
-                "report it"
+                f"rows for a segment of {self.schema.qualified_name} are not sorted by key; report it"
             )
-        while batch.num_rows:
-            room = rows_max - held_rows
-            piece = batch.slice(0, room)
-            while piece.num_rows > 1 and held_bytes + piece.nbytes > bytes_max:
-                piece = piece.slice(0, piece.num_rows // 2)
-            if held and held_bytes + piece.nbytes > bytes_max:
-                yield pa.concat_batches(held)
-                held, held_rows, held_bytes = [], 0, 0
-                continue
-            held.append(piece)
-            held_rows += piece.num_rows
-            held_bytes += piece.nbytes
-            batch = batch.slice(piece.num_rows)
-            if held_rows == rows_max:
-                yield pa.concat_batches(held)
-                held, held_rows, held_bytes = [], 0, 0
-    if held:
-        yield pa.concat_batches(held)
-
-
-def _check_order(rows: pa.RecordBatch, schema: TableSchema, before: pa.Scalar | None) -> pa.Scalar:
-    """The last key. A segment out of order would lose rows to every look-up, so this is no mere assertion."""
-    import pyarrow.compute as pc
-
-    keys = rows.column(schema.position(schema.primary_key))
-    rising = keys.null_count == 0 and pc.all(pc.less(keys[:-1], keys[1:]), min_count=0).as_py()
-    if not rising or (before is not None and not pc.less(before, keys[0]).as_py()):
-        raise InternalError(f"rows for a segment of {schema.qualified_name} are not sorted by key; report it")
-    return keys[-1]
+        return keys[-1]
 
 
 def encoded_key(value: Any, of: DataType) -> bytes:
@@ -144,25 +169,15 @@ def encoded_key(value: Any, of: DataType) -> bytes:
 class _SegmentFile:
     """One segment being made, in memory."""
 
-    def __init__(
-        self, schema: TableSchema, rows: pa.RecordBatch, database_id: str, row_group_rows: int
-    ) -> None:
-        import orjson
+    def __init__(self, of: SegmentWriter, rows: pa.RecordBatch) -> None:
         import pyarrow as pa
 
-        self.schema = schema
-        self.parquet_schema = parquet_schema(schema)
-        self.key_column = schema.columns[schema.position(schema.primary_key)]
+        self.of = of
+        self.schema = of.schema
         self.sink = pa.BufferOutputStream()
         self.collected: list[pq.FileMetaData] = []
-        self.writer = _opened(self.sink, self.parquet_schema, schema, rows, row_group_rows, self.collected)
-        identity = {
-            "format_version": FORMAT_VERSION,
-            "database_id": database_id,
-            "table_id": schema.table_id,
-            "schema_version": schema.version,
-        }
-        self.writer.add_key_value_metadata({IDENTITY: orjson.dumps(identity).decode()})
+        self.writer = _opened(self.sink, of, rows, self.collected)
+        self.writer.add_key_value_metadata(of.metadata)
         self.rows = self.tombstones = 0
         self.min_seq, self.max_seq = (1 << 63) - 1, 0
         self.with_nan: set[int] = set()
@@ -183,13 +198,13 @@ class _SegmentFile:
             pa.ExtensionArray.from_storage(field.type, column)
             if isinstance(field.type, pa.BaseExtensionType)
             else column
-            for field, column in zip(self.parquet_schema, rows.columns)
+            for field, column in zip(self.of.parquet_schema, rows.columns)
         ]
-        table = pa.Table.from_arrays(columns, schema=self.parquet_schema)
+        table = pa.Table.from_arrays(columns, schema=self.of.parquet_schema)
         self.writer.write_table(table, row_group_size=max(1, rows.num_rows))
-        keys = rows.column(self.schema.position(self.schema.primary_key))
-        self.first_keys.append(encoded_key(keys[0].as_py(), self.key_column.type))
-        self.last_key = encoded_key(keys[-1].as_py(), self.key_column.type)
+        keys = rows.column(self.of.key_position)
+        self.first_keys.append(encoded_key(keys[0].as_py(), self.of.key.type))
+        self.last_key = encoded_key(keys[-1].as_py(), self.of.key.type)
         sequences = pc.min_max(rows.column(SEQUENCE)).as_py()
         self.min_seq = min(self.min_seq, sequences["min"])
         self.max_seq = max(self.max_seq, sequences["max"])
@@ -251,9 +266,9 @@ class _SegmentFile:
         return info
 
     def _key_filters(self, metadata: pq.FileMetaData, body: memoryview) -> tuple[bytes, ...] | None:
-        if not key_filter.has_filter(self.key_column.type):
+        if not key_filter.has_filter(self.of.key.type):
             return None
-        position = self.schema.position(self.schema.primary_key)
+        position = self.of.key_position
         filters = []
         room = KEY_FILTER_BYTES_MAX
         for group in range(metadata.num_row_groups):
@@ -268,47 +283,42 @@ class _SegmentFile:
 
 
 def _opened(
-    sink: pa.BufferOutputStream,
-    columns: pa.Schema,
-    schema: TableSchema,
-    rows: pa.RecordBatch,
-    row_group_rows: int,
-    collected: list[pq.FileMetaData],
+    sink: pa.BufferOutputStream, of: SegmentWriter, rows: pa.RecordBatch, collected: list[pq.FileMetaData]
 ) -> pq.ParquetWriter:
     """Parquet's writer, with the encodings that suit the first rows."""
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    compression = schema.options.compression or "zstd"
+    compression = of.schema.options.compression or "zstd"
     few = rows.num_rows <= _FEW_ROWS
-    compressions = dict.fromkeys(columns.names, compression)
+    compressions = dict.fromkeys(of.parquet_schema.names, compression)
     dictionaries = []
     encodings = {}
-    for column, values in zip(schema.columns, rows.columns):
+    for column, values in zip(of.schema.columns, rows.columns):
         if column.type.name is TypeName.BOOLEAN:
             if few:
                 compressions[column.name] = "none"
             continue
-        if pc.count_distinct(values).as_py() * _REPEATS <= len(values):
+        if not few and pc.count_distinct(values).as_py() * _REPEATS <= len(values):
             dictionaries.append(column.name)
         elif column.type.name in _DELTAS:
             encodings[column.name] = "DELTA_BINARY_PACKED"
             if few:
                 compressions[column.name] = "none"
-    key = schema.columns[schema.position(schema.primary_key)]
+    key = of.key
     if few:
         compressions |= {SEQUENCE: "none", DELETED: "none"}
     # The filter is made for the rows that a full row group has; pyarrow folds those of smaller ones.
-    filters = {key.name: {"ndv": min(rows.num_rows, row_group_rows), "fpp": key_filter.FALSE_POSITIVES}}
+    filters = {key.name: {"ndv": min(rows.num_rows, of.row_group_rows), "fpp": key_filter.FALSE_POSITIVES}}
     return pq.ParquetWriter(
         sink,
-        columns,
+        of.parquet_schema,
         compression=compressions,
         use_dictionary=dictionaries,
         column_encoding=encodings | {SEQUENCE: "DELTA_BINARY_PACKED"},
         store_schema=False,
         write_page_index=True,
-        sorting_columns=[pq.SortingColumn(schema.position(schema.primary_key))],
+        sorting_columns=[pq.SortingColumn(of.key_position)],
         bloom_filter_options=filters if key_filter.has_filter(key.type) else None,
         metadata_collector=collected,
     )
