@@ -63,7 +63,7 @@ class SegmentInfo:
         bounds = self.columns.get(column.id)
         try:
             return self._meets(range_, bounds, column)
-        except (TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
             raise Corruption(
                 f"{self.file}: its bounds of column {column.id} in the manifest are no values of its type; bring the "
                 "manifest back from a backup"
