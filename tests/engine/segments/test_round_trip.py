@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 
 import duckdb
@@ -90,6 +91,26 @@ def test_long_rows_make_smaller_row_groups_and_more_segments(storage, reader):
         for group in range(segment.row_groups):
             batch = reader.read_row_group(FOLDER, segment, group, schema.columns)
             assert batch.num_rows == 1 or batch.nbytes <= 300_000
+
+
+def test_names_with_dots_are_names_and_no_paths(storage, reader):
+    schema = table([("role.x", TEXT), ("role", TEXT), ("at.x", BIGINT)])
+    named = dataclasses.replace(schema.columns[0], name="k.e y")
+    schema = dataclasses.replace(schema, columns=(named, *schema.columns[1:]), primary_key="k.e y")
+    columns = [range(900), ["user", "tool", None] * 300, ["a"] * 900, range(900), range(900), [False] * 900]
+    given = pa.RecordBatch.from_arrays(
+        [pa.array(values, field.type) for values, field in zip(columns, row_schema(schema))],
+        schema=row_schema(schema),
+    )
+    (segment,) = written(storage, schema, [given])
+
+    chunks = pq.read_metadata(pa.BufferReader(storage.files[f"{FOLDER}/{segment.file}"])).row_group(0)
+
+    assert reader.read_all(FOLDER, segment, schema.columns).equals(pa.Table.from_batches([given]))
+    assert reader.read_all(FOLDER, segment, schema.columns[2:3], ()).column_names == ["role"]
+    assert chunks.column(0).bloom_filter_offset is not None
+    assert "RLE_DICTIONARY" in chunks.column(1).encodings
+    assert "DELTA_BINARY_PACKED" in chunks.column(3).encodings
 
 
 def test_no_rows_are_no_segment(storage):
