@@ -69,7 +69,7 @@ proof: $(DONE)/installed $(DONE)/test ## crashes, kills, damage, failing disks, 
 sanitize: $(DONE)/build $(DONE)/installed $(DONE)/test ## ASan, UBSan and TSan on core, drivers and an eight-thread mix
 	@$(BIN)/python tests/native/sanitize.py $(ARGS)
 
-fuzz: $(DONE)/installed $(DONE)/test $(DONE)/fuzz ## Atheris on scanner, grammar, log reader and rows
+fuzz: $(DONE)/installed $(DONE)/test $(DONE)/fuzz ## Atheris on scanner, grammar, log reader, rows, manifest
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 # Long: all of it, many times over. Each number may be given, as KALAM_FUZZ_SECONDS=60.

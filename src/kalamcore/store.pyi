@@ -144,7 +144,8 @@ class Store(Readable):
         generation: int,
         watermark: int,
         segments: Sequence[
-            tuple[int,
+            tuple[
+                int,
                 Layout,
                 Sequence[int],
                 Sequence[bytes],
@@ -154,7 +155,8 @@ class Store(Readable):
                 int,
                 int,
                 int,
-                int,]
+                int,
+            ]
         ],
     ) -> None:
         """What a partition's manifest tells. `segments`, the newest first: (id in this process, Layout, rows of each

@@ -332,6 +332,13 @@ class StorageConflict(OperationalError):
     sqlstate = "40001"
 
 
+class StorageInUse(OperationalError):
+    """Another database keeps its files in this place; give this one a place of its own."""
+
+    code = "STORAGE_IN_USE"
+    sqlstate = "55006"
+
+
 class Corruption(OperationalError):
     """Bytes on disk are not what was written; the message names file and offset."""
 

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.crash import allocations, damage, failures, kills, limits, power_cuts, power_loss
+from tests.crash import allocations, damage, failures, kills, limits, power_cuts, power_loss, segments
 
 
 @dataclass(frozen=True)
@@ -117,6 +117,22 @@ PROOFS: dict[str, tuple[str, Callable[[int, int], Result]]] = {
         _damage(damage.prove_flipped_bits),
     ),
     "moved": ("records and files swapped, repeated, removed, put back", _damage(damage.prove_moved)),
+    "segments-flipped": (
+        "every byte of 5 cold segments changed, read whole and by ranges",
+        _damage(segments.prove_flipped_segments),
+    ),
+    "segments-cut": (
+        "3 cold segments cut at every byte, times 3 fills, read whole and by ranges",
+        _damage(segments.prove_cut_segments),
+    ),
+    "segments-foreign": (
+        "another file, or none, under a segment's name",
+        _damage(segments.prove_foreign_segments),
+    ),
+    "manifests": (
+        "every bit of 2 manifests flipped, and both cut at every byte",
+        _damage(segments.prove_manifests),
+    ),
     "failures": (
         "every operation on a file fails: EIO, ENOSPC, EDQUOT, once and for good, times 8 losses",
         _failures(lambda _: failures.prove(100)),

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.crash import allocations, damage, failures, kills, limits, power_cuts, power_loss
+from tests.crash import allocations, damage, failures, kills, limits, power_cuts, power_loss, segments
 from tests.crash.history import History
 
 
@@ -48,6 +48,26 @@ def test_records_and_files_out_of_place_are_refused_and_can_be_repaired(seed: in
 
 def test_a_file_of_another_log_of_the_same_shape_is_refused() -> None:
     assert not damage.prove_foreign_files(1).wrong
+
+
+def test_a_changed_byte_of_a_segment_is_refused_and_never_another_answer(seed: int) -> None:
+    figures = segments.prove_flipped_segments(seed, step=97)
+    assert figures.outcomes["refused"] > 500
+    assert not figures.wrong, figures.findings
+
+
+def test_a_segment_that_was_cut_or_is_another_is_refused(seed: int) -> None:
+    cut = segments.prove_cut_segments(seed, step=211)
+    foreign = segments.prove_foreign_segments(seed)
+    assert cut.outcomes["refused"] > 100
+    assert foreign.outcomes["refused"] > 50
+    assert not cut.wrong + foreign.wrong, cut.findings + foreign.findings
+
+
+def test_a_changed_manifest_is_refused(seed: int) -> None:
+    figures = segments.prove_manifests(seed, step=7)
+    assert figures.outcomes["refused"] > 1000
+    assert not figures.wrong, figures.findings
 
 
 def test_a_failing_operation_loses_nothing_that_was_acknowledged(seed: int) -> None:

@@ -17,7 +17,7 @@ from tests.fuzz.mutation import CORPUS
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ROOT / "build" / "fuzz"
-NAMES = ("scanner", "grammar", "log_reader", "rows")
+NAMES = ("scanner", "grammar", "log_reader", "rows", "manifest")
 SECONDS = int(os.environ.get("KALAM_FUZZ_SECONDS", "60"))
 
 

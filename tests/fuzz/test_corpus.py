@@ -8,10 +8,16 @@ from types import ModuleType
 
 import pytest
 
-from tests.fuzz import fuzz_grammar, fuzz_log_reader, fuzz_rows, fuzz_scanner
+from tests.fuzz import fuzz_grammar, fuzz_log_reader, fuzz_manifest, fuzz_rows, fuzz_scanner
 from tests.fuzz.mutation import mutations, seeds
 
-MUTATIONS = {fuzz_scanner: 2000, fuzz_grammar: 600, fuzz_log_reader: 600, fuzz_rows: 3000}
+MUTATIONS = {
+    fuzz_scanner: 2000,
+    fuzz_grammar: 600,
+    fuzz_log_reader: 600,
+    fuzz_rows: 3000,
+    fuzz_manifest: 3000,
+}
 
 
 @pytest.mark.parametrize("fuzzer", MUTATIONS, ids=lambda module: module.NAME)

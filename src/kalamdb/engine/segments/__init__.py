@@ -1,0 +1,35 @@
+"""Cold rows: immutable Parquet segments, one partition each, and the manifest that says which of them exist.
+
+The only door to pyarrow.parquet. Nothing reaches it that was not verified, and whatever it says of a file is
+Corruption.
+"""
+
+from kalamdb.engine.segments.bounds import ColumnBounds, ColumnRange, KeyRange
+from kalamdb.engine.segments.cache import BoundedCache
+from kalamdb.engine.segments.layout import row_schema
+from kalamdb.engine.segments.manifest import Found, Manifest, Owner, commit, leftovers, load, load_previous
+from kalamdb.engine.segments.merge import merge
+from kalamdb.engine.segments.reader import SegmentReader
+from kalamdb.engine.segments.segment_info import SegmentInfo
+from kalamdb.engine.segments.storage import SegmentStorage
+from kalamdb.engine.segments.writer import SegmentWriter
+
+__all__ = [
+    "BoundedCache",
+    "ColumnBounds",
+    "ColumnRange",
+    "Found",
+    "KeyRange",
+    "Manifest",
+    "Owner",
+    "SegmentInfo",
+    "SegmentReader",
+    "SegmentStorage",
+    "SegmentWriter",
+    "commit",
+    "leftovers",
+    "load",
+    "load_previous",
+    "merge",
+    "row_schema",
+]

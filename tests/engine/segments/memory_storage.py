@@ -1,0 +1,54 @@
+"""A storage in memory, that counts what is asked of it and can hold other bytes than were written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kalamdb.errors import Corruption, StorageUnavailable
+
+
+class Conflict(StorageUnavailable):
+    """What a conditional replace raises here."""
+
+
+class MemoryStorage:
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.reads: list[tuple[str, int, int]] = []
+
+    def write(self, path: str, data: bytes | memoryview) -> None:
+        assert path not in self.files
+        self.files[path] = bytes(data)
+
+    def read(self, path: str) -> bytes:
+        self.reads.append((path, 0, len(self._file(path))))
+        return self._file(path)
+
+    def read_range(self, path: str, offset: int, length: int) -> bytes:
+        self.reads.append((path, offset, length))
+        return self._file(path)[offset : offset + length]
+
+    def read_tagged(self, path: str) -> tuple[bytes, str] | None:
+        return (self.files[path], _tag(self.files[path])) if path in self.files else None
+
+    def replace(self, path: str, data: bytes, expected: str | None) -> str:
+        there = _tag(self.files[path]) if path in self.files else None
+        if there != expected:
+            raise Conflict(f"{path} was replaced by somebody else")
+        self.files[path] = data
+        return _tag(data)
+
+    def delete(self, path: str) -> None:
+        self.files.pop(path, None)
+
+    def list(self, folder: str = "") -> Iterator[str]:
+        yield from sorted(path for path in self.files if path.startswith(f"{folder}/"))
+
+    def _file(self, path: str) -> bytes:
+        if path not in self.files:
+            raise Corruption(f"there is no file {path}; bring it back from a backup")
+        return self.files[path]
+
+
+def _tag(content: bytes) -> str:
+    return str(hash(content))
