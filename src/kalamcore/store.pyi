@@ -1,6 +1,6 @@
 """The native half of the engine: log, memtable, streams and commit order as one."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import final
 
 from typing_extensions import disjoint_base

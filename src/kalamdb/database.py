@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from kalamcore import errors as core
 from kalamcore.ids import Ulids, UuidsV7
 from kalamcore.store import WriteBatch
 from kalamcore.system import Clock, FileSystem, RandomSource
@@ -20,8 +21,16 @@ from kalamdb.catalog.catalog import Catalog, CatalogChange
 from kalamdb.catalog.loading import load_catalog
 from kalamdb.catalog.reserved import RESERVED
 from kalamdb.engine import Engine
+from kalamdb.engine.cold_schema import COLD_PARTITIONS, COLD_PARTITIONS_ID, key_range
 from kalamdb.engine.jobs_schema import JOBS, JOBS_ID, OPEN
-from kalamdb.errors import DatabaseClosed, ForkedProcess, InvalidName, InvalidParameter, NotSupportedError
+from kalamdb.errors import (
+    DatabaseClosed,
+    ForkedProcess,
+    InvalidName,
+    InvalidParameter,
+    NotSupportedError,
+    UndefinedTable,
+)
 from kalamdb.execution.write_plan import WritePlans
 from kalamdb.functions import builtin_functions
 from kalamdb.functions.user_function import scalar_function
@@ -31,10 +40,12 @@ from kalamdb.settings import Settings, load_settings
 from kalamdb.storage import Storages
 
 if TYPE_CHECKING:
-    from kalamdb.engine.jobs import JobRunner, PolicySchedule
+    from kalamdb.engine.cold import ColdTier
+    from kalamdb.engine.jobs import JobContext, JobRequest, JobRunner, PolicySchedule
     from kalamdb.execution.query import QueryEngine
     from kalamdb.execution.simple_select import Plan
     from kalamdb.functions.registry import Volatility
+    from kalamdb.schema import TableSchema
     from kalamdb.sql.query import SimpleSelect
 
 ROOT = "root"
@@ -128,6 +139,7 @@ class Database:
         self._catalog_lock = threading.Lock()
         self._queries_lock = threading.Lock()
         self._queries: QueryEngine | None = None
+        self._cold: ColdTier | None = None
         self._jobs_lock = threading.RLock()
         self._jobs: JobRunner | None = None
         self._policies: PolicySchedule | None = None
@@ -149,6 +161,7 @@ class Database:
             clock=clock,
             random=random,
         )
+        self.engine.load_cold = lambda miss: self.cold.load(miss)
         self.storages = Storages(files, path, roots=settings.storage_roots)
         """The backends of storages: `db.storages.backend(db.catalog.require_storage("local"))`."""
         try:
@@ -171,8 +184,14 @@ class Database:
             reader = self.engine.rows(schema, [schema]).reader
             rows[schema.table_id] = self.engine.store.scan(schema.table_id, b"", snapshot, reader)
         catalog = load_catalog(rows)
+        self.engine.define(COLD_PARTITIONS, [COLD_PARTITIONS])
+        places = self.engine.rows(COLD_PARTITIONS, [COLD_PARTITIONS]).reader
         for table in catalog.tables.values():
             self.engine.define(table, catalog.history[table.table_id])
+            low, high = key_range(table.table_id)
+            store = self.engine.store
+            if store.scan(COLD_PARTITIONS_ID, b"", snapshot, places, [0], low=low, high=high, limit=1):
+                store.add_cold_table(table.table_id)
         return catalog
 
     def _recover_jobs(self) -> None:
@@ -207,13 +226,36 @@ class Database:
         return self._queries
 
     @property
+    def cold(self) -> ColdTier:
+        """The rows in storages, built when there are any."""
+        if self._cold is None:
+            with self._jobs_lock:
+                if self._cold is None:
+                    from kalamdb.engine.cold import ColdTier
+
+                    self._cold = ColdTier(
+                        self.engine,
+                        self.storages,
+                        lambda storage_id: self._catalog.require_storage(storage_id),
+                        lambda table_id: self._catalog.history[table_id],
+                        self.now,
+                        deleted_retention_h=self.settings.deleted_retention_h,
+                    )
+        return self._cold
+
+    def fits_in_cache(self, miss: core.ColdMissError) -> bool:
+        """Whether what a read lacks may be kept decoded: at most half of `cache_bytes`. A manifest always may."""
+        size = self.cold.block_bytes(miss.table_id, miss.partition, miss.blocks)
+        return size * 2 <= self.settings.cache_bytes
+
+    @property
     def jobs(self) -> JobRunner:
         """What works in the background, built at its first use; it may be asked for work from then on."""
         if self._jobs is None:
             with self._jobs_lock:
                 if self._jobs is None:
                     self.check_open()
-                    from kalamdb.engine.jobs import JobRunner, JobTable
+                    from kalamdb.engine.jobs import COMPACT, FLUSH, JobRunner, JobTable
 
                     runner = JobRunner(
                         JobTable(self.engine, sync=self.settings.durability == "full"),
@@ -221,6 +263,8 @@ class Database:
                         now=self.now,
                         retention=datetime.timedelta(days=self.settings.job_retention_d),
                     )
+                    runner.register(FLUSH, self._flush_job)
+                    runner.register(COMPACT, self._compact_job)
                     runner.recover()
                     self._jobs = runner
         return self._jobs
@@ -234,7 +278,30 @@ class Database:
                     from kalamdb.engine.jobs import PolicySchedule
 
                     self._policies = PolicySchedule(self.jobs.submit_due)
+                    self._policies.begin(self._due_flushes)
         return self._policies
+
+    def _flush_job(self, context: JobContext) -> str:
+        from kalamdb.engine.cold import flush_table
+
+        return flush_table(self.cold, self._table_of(context), context)
+
+    def _compact_job(self, context: JobContext) -> str:
+        from kalamdb.engine.cold import compact_table
+
+        return compact_table(self.cold, self._table_of(context), context)
+
+    def _table_of(self, context: JobContext) -> TableSchema:
+        schema = self._catalog.table(context.namespace or "", context.table or "")
+        if schema is None:
+            raise UndefinedTable(f'relation "{context.namespace}.{context.table}" does not exist any more')
+        return schema
+
+    def _due_flushes(self) -> list[JobRequest]:
+        from kalamdb.engine.cold import due_flushes
+
+        tables = list(self._catalog.tables.values())
+        return list(due_flushes(self.cold, tables, self.now(), self.settings.hot_budget_bytes))
 
     def change_catalog(
         self,

@@ -181,12 +181,17 @@ class Session:
             result = self._run_inside(parsed, work, parameters)
             if result is not None:
                 return result
-        for attempt in range(RETRIES_MAX):
+        held: list[object] = []
+        attempt = 0
+        while attempt < RETRIES_MAX:
             context = self.context(parameters, parsed.literals, parsed.rows)
             try:
                 return work(context)  # type: ignore[no-any-return]
+            except core.ColdMissError as miss:
+                held += self._database.engine.load_cold(miss)
             except core.WriteConflictError:
-                if attempt >= QUICK_RETRIES:
+                attempt += 1
+                if attempt > QUICK_RETRIES:
                     time.sleep(0.0005)
             except core.CoreError as error:
                 raise translated(error) from error
@@ -204,14 +209,20 @@ class Session:
                     f"{verb} changes what exists and cannot stand inside a transaction; COMMIT or ROLLBACK it first"
                 )
             before = len(transaction.rows)
+            held: list[object] = []
+            attempt = 0
             try:
-                for _ in range(RETRIES_MAX):
+                while attempt < RETRIES_MAX:
                     context = self.context(parameters, parsed.literals, parsed.rows, transaction)
                     try:
                         return work(context)  # type: ignore[no-any-return]
+                    except core.ColdMissError as miss:
+                        transaction.rows.back_to(before)
+                        held += self._database.engine.load_cold(miss)
                     except core.WriteConflictError:
                         # A row of a STREAM ended between the look and the write.
                         transaction.rows.back_to(before)
+                        attempt += 1
                 raise SerializationFailure("the statement's rows go all the time; run it again")
             except BaseException:
                 transaction.rows.back_to(before)
@@ -449,6 +460,8 @@ class Statement:
                 found: Result | None = read.core.answer(
                     read.store, session.user, parameters, self._literals, 0
                 )
+            except core.ColdMissError:
+                found = None  # the slower way brings what was missing
             except (core.CoreError, TimeoutError) as error:
                 raise simple_select.explained(database, error) from error
             if found is not None:

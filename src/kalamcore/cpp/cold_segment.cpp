@@ -9,6 +9,36 @@ namespace kalam {
 
 namespace {
 
+constexpr std::size_t kUuidCharacters = 36;
+
+// What a block keeps alive: the batch that was given, and UUIDs as text.
+struct BlockMemory {
+    std::shared_ptr<const ArrowInput> batch;
+    std::vector<std::unique_ptr<std::string>> texts;
+};
+
+// The UUIDs of a column as text of 36 characters, with the offsets before it.
+BlockColumn uuids_as_text(const ArrowColumn& column, std::size_t rows, BlockMemory& memory) {
+    static const char digits[] = "0123456789abcdef";
+    auto made = std::make_unique<std::string>(4 * (rows + 1) + kUuidCharacters * rows, '-');
+    const auto* from = static_cast<const unsigned char*>(column.values);
+    for (std::size_t row = 0; row <= rows; row++) {
+        store(made->data() + 4 * row, static_cast<std::int32_t>(kUuidCharacters * row));
+    }
+    char* to = made->data() + 4 * (rows + 1);
+    for (std::size_t row = 0; row < rows; row++) {
+        for (int byte = 0; byte < 16; byte++, from++) {
+            if (byte == 4 || byte == 6 || byte == 8 || byte == 10) to++;
+            *to++ = digits[*from >> 4];
+            *to++ = digits[*from & 15];
+        }
+    }
+    BlockColumn text{column.validity, made->data(), made->data() + 4 * (rows + 1),
+                     column.validity ? column.null_count : 0};
+    memory.texts.push_back(std::move(made));
+    return text;
+}
+
 bool is_of_type(const ArrowColumn& column, Type type, std::size_t& width) {
     switch (type) {
         case Type::kBoolean:
@@ -30,9 +60,11 @@ bool is_of_type(const ArrowColumn& column, Type type, std::size_t& width) {
         case Type::kDecimal:
             width = 16;
             return column.kind == ArrowKind::kDecimal && column.width == 16;
+        case Type::kUuid:
+            width = 4 + kUuidCharacters;
+            return column.kind == ArrowKind::kFixedBinary && column.width == 16;
         case Type::kText:
         case Type::kJson:
-        case Type::kUuid:
             width = 4;
             return column.kind == ArrowKind::kText;
         case Type::kBytes:
@@ -125,9 +157,10 @@ void ColdSegment::require(const PartitionRange& partition, const std::string_vie
 
 std::shared_ptr<const ColumnBlock> block_of_batch(std::shared_ptr<const RowLayout> layout,
                                                   std::unique_ptr<ArrowInput> batch) {
-    std::shared_ptr<const ArrowInput> held = std::move(batch);
-    const std::vector<ArrowColumn>& given = held->columns();
-    auto rows = static_cast<std::size_t>(held->rows());
+    auto held = std::make_shared<BlockMemory>();
+    held->batch = std::move(batch);
+    const std::vector<ArrowColumn>& given = held->batch->columns();
+    auto rows = static_cast<std::size_t>(held->batch->rows());
     std::vector<BlockColumn> columns;
     std::size_t bytes = 0;
     for (std::size_t at = 0; at < given.size(); at++) {
@@ -141,6 +174,11 @@ std::shared_ptr<const ColumnBlock> block_of_batch(std::shared_ptr<const RowLayou
                 "column " + std::to_string(at) + " of a block is no whole column of type " + type_name(type),
                 -1, static_cast<std::int64_t>(at));
         }
+        if (type == Type::kUuid) {
+            columns.push_back(uuids_as_text(column, rows, *held));
+            bytes += rows * width;
+            continue;
+        }
         columns.push_back({column.validity, static_cast<const char*>(column.values), column.bytes,
                            column.validity ? column.null_count : 0});
         bytes += (column.validity ? rows / 8 : 0) + rows * width;
@@ -149,7 +187,8 @@ std::shared_ptr<const ColumnBlock> block_of_batch(std::shared_ptr<const RowLayou
                 rows ? static_cast<std::size_t>(load<std::int32_t>(columns.back().values + 4 * rows)) : 0;
         }
     }
-    return std::make_shared<const ColumnBlock>(std::move(layout), held->rows(), std::move(columns), held,
+    auto count = static_cast<std::int64_t>(rows);
+    return std::make_shared<const ColumnBlock>(std::move(layout), count, std::move(columns), held,
                                                bytes + 1024);
 }
 

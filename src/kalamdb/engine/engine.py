@@ -5,7 +5,7 @@ The work is the core's (kalamcore.store); this is where it meets schemas, settin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from kalamcore import errors as core
@@ -60,6 +60,8 @@ class Engine:
         except core.CoreError as error:
             raise translated(error) from error
         self._rows: dict[tuple[int, int], TableRows] = {}
+        self.load_cold: Callable[[core.ColdMissError], list[object]] = _nothing_cold
+        """Brings what a read lacked (kalamdb.engine.cold); what is returned keeps it in memory."""
 
     def rows(self, schema: TableSchema, history: Sequence[TableSchema]) -> TableRows:
         """The table at this schema version, made once."""
@@ -97,12 +99,17 @@ class Engine:
         Raises DuplicateKeyError and WriteConflictError of the core, for the statement to meet; everything else as
         kalamdb's errors.
         """
-        try:
-            return self.store.commit(batch, sync=sync)
-        except (core.DuplicateKeyError, core.WriteConflictError):
-            raise
-        except core.CoreError as error:
-            raise translated(error) from error
+        held: list[object] = []
+        while True:
+            try:
+                return self.store.commit(batch, sync=sync)
+            except core.ColdMissError as miss:
+                # Whether its keys are there is told by cold segments; nothing of the commit has begun.
+                held += self.load_cold(miss)
+            except (core.DuplicateKeyError, core.WriteConflictError):
+                raise
+            except core.CoreError as error:
+                raise translated(error) from error
 
     def close(self) -> None:
         """Sync, mark the log's end as clean, give up the directory. Raises if the log could not be closed."""
@@ -112,6 +119,10 @@ class Engine:
             raise translated(error) from error
         finally:
             self.directory.release()
+
+
+def _nothing_cold(miss: core.ColdMissError) -> list[object]:
+    raise miss
 
 
 def core_definition(schema: TableSchema, history: Sequence[TableSchema]) -> dict[str, Any]:

@@ -90,7 +90,7 @@ def _insert_arrow(schema: TableSchema, table: pa.Table, context: Context) -> Res
     except core.DuplicateKeyError as error:
         key = canonical.column(schema.primary_key)[error.operation].as_py()
         raise dml.duplicate_key_of(schema, key) from error
-    except core.WriteConflictError:
+    except (core.WriteConflictError, core.ColdMissError):
         raise
     except core.CoreError as error:
         raise dml.value_error(error, schema) from error

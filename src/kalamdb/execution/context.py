@@ -18,6 +18,7 @@ from kalamdb.settings import Settings
 
 if TYPE_CHECKING:
     from kalamcore.store import Readable, Transaction, WriteBatch
+    from kalamdb.engine.cold import ColdTier
     from kalamdb.engine.jobs import JobRunner
     from kalamdb.execution.query import QueryEngine
     from kalamdb.execution.scan import Relation
@@ -54,8 +55,15 @@ class Services(Protocol):
     ) -> Catalog:
         """Apply a change to the newest catalog, durably, one at a time; the catalog it made."""
 
-    def checkpoint(self) -> None:
+    def checkpoint(self) -> int:
         """Write the rows in memory to hot segments."""
+
+    @property
+    def cold(self) -> ColdTier:
+        """The rows in storages."""
+
+    def fits_in_cache(self, miss: core.ColdMissError) -> bool:
+        """Whether what a read lacks may be kept decoded."""
 
     def statistics(self) -> Mapping[str, int]:
         """The figures of system.stats."""
@@ -92,7 +100,7 @@ class Context:
             return self.services.engine.commit(batch, sync=self.sync)
         try:
             return self.transaction.write(batch)
-        except (core.DuplicateKeyError, core.WriteConflictError):
+        except (core.DuplicateKeyError, core.WriteConflictError, core.ColdMissError):
             raise
         except core.CoreError as error:
             raise translated(error) from error

@@ -7,17 +7,18 @@ authorization hold for joins, subqueries, CTEs and views alike.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kalamcore import errors as core
 from kalamdb.auth import Action, authorize, may, may_see
 from kalamdb.catalog.system_tables import system_table
 from kalamdb.engine.tables import SYSTEM_COLUMNS
 from kalamdb.errors import UndefinedTable
 from kalamdb.schema import TableKind, TableSchema
 from kalamdb.settings import Settings
-from kalamdb.types import query_field
+from kalamdb.types import DataType, TypeName, query_field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,18 +85,108 @@ def _table_relation(
     if with_owner:
         fields.insert(0, pa.field("_user", pa.string(), nullable=False))
     arrow_schema = pa.schema(fields)
-    rows = context.rows_of(schema)
     batches = []
     for partition in partitions:
-        for part in context.reader.scan_arrow(
-            schema.table_id, partition, context.snapshot, rows.reader, positions, deleted="_deleted" in words
-        ):
-            arrays = pa.record_batch(part).columns
+        for arrays in _partition_columns(context, schema, partition, positions, deleted="_deleted" in words):
             if with_owner:
                 owner = pa.scalar(partition.decode(), pa.string())
                 arrays = [pa.repeat(owner, len(arrays[0])), *arrays]
             batches.append(pa.RecordBatch.from_arrays(arrays, schema=arrow_schema))
     return Relation(arrow_schema, batches)
+
+
+def _partition_columns(
+    context: Context, schema: TableSchema, partition: bytes, positions: list[int], *, deleted: bool
+) -> Iterator[list[pa.Array]]:
+    """The columns at these positions, of one partition's rows in any order, some rows at a time."""
+    import pyarrow as pa
+
+    rows, reader = context.rows_of(schema), context.reader
+    where = (schema.table_id, partition, context.snapshot, rows.reader)
+    held: list[object] = []
+    while True:
+        try:
+            parts = reader.scan_arrow(*where, positions, deleted=deleted)
+            break
+        except core.ColdMissError as miss:
+            if context.services.fits_in_cache(miss):
+                held += context.services.engine.load_cold(miss)
+                continue
+            yield from _passing_through(context, schema, partition, positions, deleted=deleted)
+            return
+    for part in parts:
+        yield pa.record_batch(part).columns
+
+
+def _passing_through(
+    context: Context, schema: TableSchema, partition: bytes, positions: list[int], *, deleted: bool
+) -> Iterator[list[pa.Array]]:
+    """The same where it is too much to be kept decoded: what is hot, then what is cold and has no hot version.
+
+    The order matters: rows that a flush moves meanwhile are found twice then, and the keys that were hot hide the
+    second. The other way round they could be missed.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from kalamdb.engine.cold import cold_rows
+
+    rows = context.rows_of(schema)
+    wanted = [*positions, rows.key_position, SYSTEM_COLUMNS["_deleted"]]
+    hot = context.reader.scan_arrow(
+        schema.table_id, partition, context.snapshot, rows.reader, wanted, deleted=True, cold=False
+    )
+    keys = []
+    for part in hot:
+        batch = pa.record_batch(part)
+        keys.append(batch.column(len(positions)))
+        gone = batch.column(len(positions) + 1)
+        yield (batch if deleted or not gone.true_count else batch.filter(pc.invert(gone))).columns[
+            : len(positions)
+        ]
+    tier = context.services.cold
+    loaded = tier.partition(schema.table_id, partition)
+    if loaded is None:
+        return
+    hidden = pa.concat_arrays(keys) if keys else pa.array([], pa.null())
+    columns = tuple(schema.columns[position] for position in positions if position >= 0)
+    order = {column.name: at for at, column in enumerate(columns)}
+    key = schema.columns[rows.key_position]
+    for batch in cold_rows(tier, loaded, columns, key, context.snapshot, hidden, deleted=deleted):
+        yield [
+            system_column(batch, position)
+            if position < 0
+            else as_queried(batch.column(order[schema.columns[position].name]), schema.columns[position].type)
+            for position in positions
+        ]
+
+
+def system_column(batch: pa.RecordBatch, position: int) -> pa.Array:
+    """`_seq`, `_updated` or `_deleted` of a batch that has `_seq` and `_deleted`."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if position == SYSTEM_COLUMNS["_deleted"]:
+        return batch.column("_deleted")
+    sequences = batch.column("_seq")
+    if position == SYSTEM_COLUMNS["_seq"]:
+        return sequences
+    # The upper 41 bits are milliseconds since 2024-01-01Z.
+    milliseconds = pc.add(pc.shift_right(sequences, 22), 1_704_067_200_000)
+    return pc.multiply(milliseconds, 1000).cast(pa.timestamp("us", tz="UTC"))
+
+
+def as_queried(values: pa.Array, of: DataType) -> pa.Array:
+    """A column in its canonical type as queries have it: a UUID is text there."""
+    import uuid
+
+    import pyarrow as pa
+
+    if of.name is not TypeName.UUID:
+        return values
+    return pa.array(
+        [None if value is None else str(uuid.UUID(bytes=value)) for value in values.to_pylist()], pa.string()
+    )
 
 
 def _columns_needed(schema: TableSchema, words: frozenset[str]) -> tuple[list[str], list[int]]:

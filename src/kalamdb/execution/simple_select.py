@@ -96,11 +96,17 @@ def answer(
         return None
     if plan.functions_version >= 0 and plan.functions_version != database.functions.version:
         return None
-    try:
-        result: Result | None = plan.core.answer(reader, session.user, parameters, literals, started)
-        return result
-    except (core.CoreError, TimeoutError) as error:
-        raise explained(database, error) from error
+    held: list[object] = []
+    while True:
+        try:
+            result: Result | None = plan.core.answer(reader, session.user, parameters, literals, started)
+            return result
+        except core.ColdMissError as miss:
+            if not database.fits_in_cache(miss):
+                return None
+            held += database.engine.load_cold(miss)
+        except (core.CoreError, TimeoutError) as error:
+            raise explained(database, error) from error
 
 
 def lasting(session: Session, simple: SimpleSelect) -> Plan | None:

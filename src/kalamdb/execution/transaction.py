@@ -48,7 +48,13 @@ class OpenTransaction:
 
     def commit(self, services: Services) -> int:
         """Write all of it, or nothing; how many rows it changed. Raises SerializationFailure, and as Engine.commit."""
-        batch = self.rows.batch()
+        held: list[object] = []
+        while True:
+            try:
+                batch = self.rows.batch()
+                break
+            except core.ColdMissError as miss:
+                held += services.engine.load_cold(miss)
         if len(batch):
             try:
                 services.engine.commit(batch, sync=self.sync)

@@ -34,6 +34,7 @@ _NOT_PLAIN = (
     core.NullValueError,
     core.DuplicateKeyError,
     core.WriteConflictError,
+    core.ColdMissError,
     Error,
 )
 

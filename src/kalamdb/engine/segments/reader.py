@@ -25,7 +25,7 @@ from kalamdb.engine.segments.layout import (
 from kalamdb.engine.segments.segment_info import SegmentInfo
 from kalamdb.engine.segments.storage import SegmentStorage
 from kalamdb.errors import Corruption
-from kalamdb.schema import Column
+from kalamdb.schema import Column, TableSchema
 from kalamdb.types import DataType, TypeName, arrow_type, cast_arrow
 
 if TYPE_CHECKING:
@@ -148,6 +148,27 @@ class SegmentReader:
         filters = segment.key_filters or self._key_filters(path, segment, tail)
         hashed = key_filter.key_hash(key, key_type)
         return [group for group in groups if key_filter.may_contain(filters[group], hashed)]
+
+    def blocks(
+        self, folder: str, segment: SegmentInfo, schema: TableSchema
+    ) -> tuple[list[int], list[bytes], tuple[bytes, ...]]:
+        """Of each row group: its rows, its first key (cut to FIRST_KEY_BYTES), its key filter (or no filters at all).
+
+        `schema`: the version that the segment was written with. Asks the storage where there are several row groups.
+        """
+        key_type = schema.columns[schema.position(schema.primary_key)].type
+        if segment.row_groups == 1:
+            return [segment.rows], [segment.min_key[:FIRST_KEY_BYTES]], segment.key_filters or ()
+        path = f"{folder}/{segment.file}"
+        tail = self._tail(path, segment)
+        with reading(path):
+            rows = [tail.metadata.row_group(group).num_rows for group in range(segment.row_groups)]
+            if sum(rows) != segment.rows:
+                raise ValueError(f"{sum(rows)} rows, and its manifest says {segment.rows}")
+        filters: tuple[bytes, ...] = ()
+        if key_filter.has_filter(key_type):
+            filters = segment.key_filters or self._key_filters(path, segment, tail)
+        return rows, list(tail.first_keys), filters
 
     def row_groups(
         self,

@@ -1,0 +1,190 @@
+"""Flush: hot rows of a table become cold segments, a partition at a time.
+
+The order is the point. What memory holds is checkpointed, so that hot segments hold all rows up to a sequence number.
+The places of new partitions are written to the log; then, for each partition, its segments are written, then its
+manifest, which is the commit point; then the log learns the new watermarks, reads go by the manifests, and last of
+all the hot rows are let go. A crash between any two steps loses nothing and repeats nothing: rows that are both hot
+and cold are the same versions, and count once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from kalamcore.store import View
+from kalamdb.engine.cold.compaction import SEGMENTS_MAX, compact_partition
+from kalamdb.engine.cold.places import ColdPlace
+from kalamdb.engine.cold.tier import ColdTier
+from kalamdb.engine.jobs import JobContext
+from kalamdb.engine.segments import Manifest, Owner, SegmentWriter, commit, row_schema
+from kalamdb.engine.tables import TableRows
+from kalamdb.errors import StorageConflict, StorageOutcomeUnknown
+from kalamdb.schema import TableSchema
+from kalamdb.types import cast_arrow
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PARTITIONS_AT_ONCE = 512
+"""Partitions whose places are written by one commit."""
+ROWS_AT_ONCE = 8192
+COMMITS_MAX = 8
+SEQUENCE, DELETED = -1, -3
+
+
+def flush_table(tier: ColdTier, schema: TableSchema, context: JobContext) -> str:
+    """Flush a table's partitions, all or those that the job names. What a job's result says."""
+    engine = tier.engine
+    tier.checkpoint()
+    view = engine.view()
+    upto = view.checkpointed
+    rows = engine.rows(schema, tier.history(schema.table_id))
+    chosen = context.parameters.get("partitions")
+    places = tier.places.of_table(schema.table_id)
+    watermarks = {partition: place.watermark for partition, place in places.items()}
+    unflushed = [
+        partition for partition, _, oldest in engine.store.unflushed(schema.table_id, watermarks) if oldest
+    ]
+    wanted = sorted(unflushed if chosen is None else set(unflushed) & {name.encode() for name in chosen})
+    writer = SegmentWriter(schema, tier.database_id)
+    done_rows = done_bytes = flushed = 0
+    for start in range(0, len(wanted), PARTITIONS_AT_ONCE):
+        some = wanted[start : start + PARTITIONS_AT_ONCE]
+        fresh = [tier.new_place(schema, partition) for partition in some if partition not in places]
+        tier.places.write(fresh, tier.now())
+        engine.store.add_cold_table(schema.table_id)
+        places |= {place.partition.encode(): place for place in fresh}
+        ended: list[ColdPlace] = []
+        try:
+            for partition in some:
+                context.check()
+                place = _flush_partition(tier, writer, rows, places[partition], view, upto)
+                if place is None:
+                    continue
+                ended.append(place)
+                done_rows += place.rows
+                done_bytes += place.bytes
+                flushed += 1
+                context.progress(done_rows, done_bytes)
+        finally:
+            # What has a new manifest stays flushed, also where the job ends early.
+            tier.places.write(ended, tier.now())
+            for place in ended:
+                tier.tell(place.table_id, place.partition.encode())
+                places[place.partition.encode()] = place
+    engine.store.drop_flushed(
+        schema.table_id, {partition: place.watermark for partition, place in places.items()}
+    )
+    for partition in wanted:
+        if places[partition].segments >= SEGMENTS_MAX:
+            context.check()
+            compact_partition(tier, schema, places[partition], context)
+    return f"flushed {flushed} partition(s)"
+
+
+def _flush_partition(
+    tier: ColdTier,
+    writer: SegmentWriter,
+    rows: TableRows,
+    place: ColdPlace,
+    view: View,
+    upto: int,
+) -> ColdPlace | None:
+    """Write one partition's hot rows as segments and commit its manifest; None where nothing was to be written."""
+    schema = rows.schema
+    backend = tier.backend(place.storage_id)
+    partition = place.partition.encode()
+    made = None
+    for attempt in range(COMMITS_MAX):
+        found = tier.find_manifest(place)
+        watermark = found.manifest.watermark if found.manifest is not None else 0
+        if made is None:
+            # What is read below leaves out what is cold, and has to know what that is.
+            tier.remember(place, found)
+            tier.tell(place.table_id, partition)
+            batches = hot_rows(rows, partition, view, upto, watermark)
+            made = writer.write(backend, place.folder, batches, iter(tier.engine.store.snowflake_id, None))
+            if not made:
+                return None
+        if found.manifest is not None and {info.file for info in made} <= {
+            info.file for info in found.manifest.segments
+        }:
+            # The replacement whose outcome was not known has taken place.
+            committed = found
+            break
+        new = _following(tier, schema, place, found.manifest, tuple(made), upto)
+        try:
+            committed = commit(backend, place.folder, found, new)
+            break
+        except (StorageConflict, StorageOutcomeUnknown):
+            if attempt + 1 == COMMITS_MAX:
+                raise
+    manifest = committed.manifest
+    assert manifest is not None
+    ended = replace(
+        place,
+        generation=manifest.generation,
+        watermark=manifest.watermark,
+        segments=len(manifest.segments),
+        rows=sum(info.rows for info in manifest.segments),
+        bytes=sum(info.size_bytes for info in manifest.segments),
+    )
+    tier.remember(ended, committed)
+    return ended
+
+
+def _following(
+    tier: ColdTier,
+    schema: TableSchema,
+    place: ColdPlace,
+    old: Manifest | None,
+    made: tuple,  # type: ignore[type-arg]
+    upto: int,
+) -> Manifest:
+    if old is not None:
+        return old.following((*old.segments, *made), schema_version=schema.version, watermark=upto)
+    return Manifest(
+        owner=Owner(tier.database_id, schema.table_id),
+        namespace_id=schema.namespace,
+        table_name=schema.name,
+        user_id=place.partition or None,
+        schema_version=schema.version,
+        generation=1,
+        watermark=upto,
+        segments=made,
+    )
+
+
+def hot_rows(
+    rows: TableRows, partition: bytes, view: View, upto: int, above: int
+) -> Iterator[pa.RecordBatch]:
+    """A partition's newest versions in hot segments, sorted by key, tombstones too, those above a sequence number."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    schema = rows.schema
+    expected = row_schema(schema)
+    positions = [*range(len(schema.columns)), SEQUENCE, DELETED]
+    parts: Iterable[object] = view.scan_arrow(
+        schema.table_id,
+        partition,
+        upto,
+        rows.reader,
+        positions,
+        deleted=True,
+        batch_rows=ROWS_AT_ONCE,
+        cold=False,
+    )
+    for part in parts:
+        given = pa.record_batch(part)
+        arrays = [
+            array if array.type == field.type else cast_arrow(array, column.type)
+            for array, field, column in zip(given.columns, expected, schema.columns)
+        ]
+        batch = pa.RecordBatch.from_arrays([*arrays, *given.columns[-2:]], schema=expected)
+        if above:
+            batch = batch.filter(pc.greater(batch.column("_seq"), above))
+        if batch.num_rows:
+            yield batch

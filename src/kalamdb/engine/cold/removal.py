@@ -1,0 +1,54 @@
+"""What nothing names any more goes: files of dropped tables, and leftovers of flushes and compactions."""
+
+from __future__ import annotations
+
+import time
+
+from kalamdb.engine.cold.places import ColdPlace
+from kalamdb.engine.cold.tier import ColdTier
+from kalamdb.engine.jobs import JobContext
+from kalamdb.engine.segments import Owner, leftovers
+from kalamdb.engine.segments.manifest import MANIFEST, PREVIOUS
+
+
+def remove_leftovers(tier: ColdTier, place: ColdPlace, *, grace_s: float | None = None) -> int:
+    """Remove files of a partition's folder that no manifest named a grace time ago already; how many.
+
+    REQUIRES: no flush or compaction of the partition is under way.
+    """
+    grace = tier.grace_s if grace_s is None else grace_s
+    backend = tier.backend(place.storage_id)
+    now = time.monotonic()
+    removed = 0
+    for path in leftovers(backend, place.folder, Owner(tier.database_id, place.table_id)):
+        first_seen = tier.leftovers_seen.setdefault((place.storage_id, path), now)
+        if now - first_seen >= grace:
+            backend.delete(path)
+            tier.leftovers_seen.pop((place.storage_id, path), None)
+            removed += 1
+    return removed
+
+
+def remove_table(tier: ColdTier, table_id: int, context: JobContext) -> str:
+    """Remove every cold file of a table that was dropped, then what the log knows of them."""
+    places = list(tier.places.of_table(table_id).values())
+    for place in places:
+        context.check()
+        remove_partition(tier, place)
+    tier.places.remove(places, tier.now())
+    tier.forget_table(table_id)
+    return f"removed {len(places)} partition(s)"
+
+
+def remove_partition(tier: ColdTier, place: ColdPlace) -> None:
+    """Remove a partition's files: segments, then the generation before, then the manifest that says whose they are."""
+    backend = tier.backend(place.storage_id)
+    found = tier.find_manifest(place)
+    if found.manifest is None:
+        return
+    for path in list(backend.list(place.folder)):
+        name = path[len(place.folder) + 1 :]
+        if "/" not in name and name not in (MANIFEST, PREVIOUS):
+            backend.delete(path)
+    backend.delete(f"{place.folder}/{PREVIOUS}")
+    backend.delete(f"{place.folder}/{MANIFEST}")

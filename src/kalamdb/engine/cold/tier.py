@@ -1,0 +1,300 @@
+"""The cold tier: what the core asks for by ColdMissError is brought from the storages and handed to it.
+
+The core knows of a cold segment which keys its blocks (row groups) may have, and holds decoded blocks in a bounded
+cache. It reads no storage itself: it says what it lacks, and is asked again when that is there.
+"""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kalamcore.errors import ColdMissError
+from kalamcore.rows import Layout
+from kalamdb.engine.cold.places import ColdPlace, ColdPlaces
+from kalamdb.engine.segments import Found, Manifest, Owner, SegmentInfo, SegmentReader, load
+from kalamdb.engine.tables import layout_of
+from kalamdb.errors import Corruption
+from kalamdb.schema import TableSchema
+from kalamdb.storage import Storage, StorageBackend, Storages
+
+if TYPE_CHECKING:
+    from kalamdb.engine.engine import Engine
+
+PARTITIONS_MAX = 32_768
+"""Manifests kept in memory; the core keeps half as many."""
+UNBOUNDED_KEY = b"\xff" * 8
+"""Above every key of text; numbers always have an upper bound."""
+REMOTE_GAP_BYTES = 1 << 20
+GRACE_S = 600.0
+"""A leftover is removed when it was one so long ago: a reader may still be at it."""
+
+History = Sequence[TableSchema]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSegment:
+    """A segment that the core knows by its number in this process."""
+
+    number: int
+    info: SegmentInfo
+    schema: TableSchema
+    layout: Layout
+
+
+@dataclass(slots=True)
+class LoadedPartition:
+    """A partition's manifest as it was read, and its segments, the oldest first."""
+
+    place: ColdPlace
+    found: Found
+    segments: list[LoadedSegment]
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """None: no flush has ended yet."""
+        return self.found.manifest
+
+
+class ColdTier:
+    """Cold rows of one database. Safe for threads."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        storages: Storages,
+        storage: Callable[[str], Storage],
+        history: Callable[[int], History],
+        now: Callable[[], datetime.datetime],
+        *,
+        deleted_retention_h: int,
+        grace_s: float = GRACE_S,
+    ) -> None:
+        """`storage`: by its id, from the catalog as it is now. `history`: every schema version of a table, by its id.
+        `deleted_retention_h`: of tables that say nothing of it. `grace_s`: how long leftovers stay."""
+        self.engine = engine
+        self.places = ColdPlaces(engine)
+        self._storages = storages
+        self._storage = storage
+        self.history = history
+        self.now = now
+        self.deleted_retention_h = deleted_retention_h
+        self.grace_s = grace_s
+        self.leftovers_seen: dict[tuple[str, str], float] = {}
+        """When a file that no manifest names was first found, by storage and path, in seconds of time.monotonic."""
+        self._checkpointed_s = time.monotonic()
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+        self._partitions: OrderedDict[tuple[int, bytes], LoadedPartition] = OrderedDict()
+        self._segments: dict[int, tuple[LoadedPartition, LoadedSegment]] = {}
+        self._readers: dict[str, tuple[StorageBackend, SegmentReader]] = {}
+        self._layouts: dict[tuple[int, int], Layout] = {}
+        self.complete_from: dict[str, int] = {}
+        """By the paths of segments that were compacted in this life: below it older versions may be missing."""
+
+    def checkpoint(self) -> None:
+        """Move what is in memory to hot segments."""
+        self.engine.checkpoint()
+        self._checkpointed_s = time.monotonic()
+
+    def checkpoint_age_s(self) -> float:
+        """Seconds since the last checkpoint that was made here."""
+        return time.monotonic() - self._checkpointed_s
+
+    @property
+    def database_id(self) -> str:
+        """The database's own."""
+        return self.engine.directory.database_id
+
+    def backend(self, storage_id: str) -> StorageBackend:
+        """A storage's files."""
+        return self._storages.backend(self._storage(storage_id))
+
+    def reader(self, storage_id: str) -> SegmentReader:
+        """What reads a storage's segments."""
+        backend = self.backend(storage_id)
+        with self._lock:
+            kept = self._readers.get(storage_id)
+            if kept is None or kept[0] is not backend:
+                remote = self._storage(storage_id).type != "filesystem"
+                reader = (
+                    SegmentReader(backend, gap_bytes=REMOTE_GAP_BYTES) if remote else SegmentReader(backend)
+                )
+                kept = self._readers[storage_id] = (backend, reader)
+            return kept[1]
+
+    def new_place(self, schema: TableSchema, partition: bytes) -> ColdPlace:
+        """Where a partition's first flush puts it."""
+        storage_id = schema.options.storage_id or "local"
+        storage = self._storage(storage_id)
+        if partition:
+            folder = storage.user_tables.render(schema.namespace, schema.name, partition.decode())
+        else:
+            folder = storage.shared_tables.render(schema.namespace, schema.name)
+        return ColdPlace(schema.table_id, partition.decode(), storage_id, folder)
+
+    # What the core asks for
+
+    def load(self, miss: ColdMissError) -> list[object]:
+        """Bring what a read lacked. What is returned keeps it in memory: hold it until the read was done.
+
+        Raises StorageUnavailable, Corruption.
+        """
+        if not miss.blocks:
+            self.partition(miss.table_id, miss.partition)
+            return []
+        return self.load_blocks(miss.table_id, miss.partition, miss.blocks)
+
+    def load_blocks(self, table_id: int, partition: bytes, blocks: Sequence[tuple[int, int]]) -> list[object]:
+        """Decoded blocks, by (segment, number)."""
+        held: list[object] = []
+        store = self.engine.store
+        for number, wanted in itertools.groupby(blocks, key=lambda block: block[0]):
+            groups = [block for _, block in wanted]
+            with self._lock:
+                known = self._segments.get(number)
+            if known is None:
+                # Its partition was given up here, or the segment was compacted away: the manifest is read anew.
+                store.forget_cold(table_id, partition)
+                return held
+            loaded, segment = known
+            reader = self.reader(loaded.place.storage_id)
+            batches = reader.read_row_groups(
+                loaded.place.folder, segment.info, groups, segment.schema.columns, use_threads=len(groups) > 1
+            )
+            for group, batch in zip(groups, batches):
+                held.append(store.add_cold_block(number, group, segment.layout, batch))
+        return held
+
+    def block_bytes(self, table_id: int, partition: bytes, blocks: Sequence[tuple[int, int]]) -> int:
+        """About how many bytes these blocks take decoded."""
+        total = 0
+        with self._lock:
+            for number, _ in blocks:
+                known = self._segments.get(number)
+                if known is not None:
+                    info = known[1].info
+                    total += info.size_bytes * 4 // info.row_groups
+        return total
+
+    # Manifests
+
+    def partition(self, table_id: int, partition: bytes) -> LoadedPartition | None:
+        """A partition's manifest, read where it is not in memory, and told to the core; None: it has nothing cold."""
+        with self._lock:
+            loaded = self._partitions.get((table_id, partition))
+            if loaded is not None:
+                self._partitions.move_to_end((table_id, partition))
+        if loaded is None:
+            place = self.places.find(table_id, partition)
+            if place is None:
+                return None
+            found = self.find_manifest(place)
+            if found.manifest is None and place.generation:
+                raise Corruption(
+                    f'the manifest in {place.folder} of storage "{place.storage_id}" is missing, and was there; '
+                    "bring it back from a backup of the storage"
+                )
+            loaded = self.remember(place, found)
+        self._tell(loaded)
+        return loaded
+
+    def find_manifest(self, place: ColdPlace) -> Found:
+        """What stands in a partition's folder."""
+        owner = Owner(self.database_id, place.table_id)
+        return load(self.backend(place.storage_id), place.folder, owner)
+
+    def remember(self, place: ColdPlace, found: Found) -> LoadedPartition:
+        """A manifest that was just read or written, from now on the one that reads go by (once the core is told)."""
+        key = (place.table_id, place.partition.encode())
+        with self._lock:
+            old = self._partitions.pop(key, None)
+            known = {segment.info.file: segment for segment in old.segments} if old is not None else {}
+            infos = found.manifest.segments if found.manifest is not None else ()
+            segments = [known.get(info.file) or self._loaded_segment(place, info) for info in infos]
+            loaded = LoadedPartition(place, found, segments)
+            for segment in segments:
+                self._segments[segment.number] = (loaded, segment)
+            self._partitions[key] = loaded
+            gone = [one for one in known.values() if one not in segments]
+            if len(self._partitions) > PARTITIONS_MAX:
+                _, given_up = self._partitions.popitem(last=False)
+                gone += given_up.segments
+            for segment in gone:
+                self._segments.pop(segment.number, None)
+        return loaded
+
+    def _loaded_segment(self, place: ColdPlace, info: SegmentInfo) -> LoadedSegment:
+        versions = self.history(place.table_id)
+        schema = next((one for one in versions if one.version == info.schema_version), None)
+        if schema is None:
+            raise Corruption(
+                f"{place.folder}/{info.file} was written with schema version {info.schema_version}, which the catalog "
+                "does not know; it is of another time than the database: restore a backup"
+            )
+        key = (place.table_id, schema.version)
+        layout = self._layouts.get(key)
+        if layout is None:
+            layout = self._layouts[key] = layout_of(schema)
+        return LoadedSegment(next(self._numbers), info, schema, layout)
+
+    def tell(self, table_id: int, partition: bytes) -> None:
+        """Let reads go by the manifest that was remembered last."""
+        with self._lock:
+            loaded = self._partitions.get((table_id, partition))
+        if loaded is not None:
+            self._tell(loaded)
+
+    def _tell(self, loaded: LoadedPartition) -> None:
+        place, manifest = loaded.place, loaded.manifest
+        partition = place.partition.encode()
+        if manifest is None:
+            self.engine.store.set_nothing_cold(place.table_id, partition)
+            return
+        reader = self.reader(place.storage_id)
+        described = []
+        for segment in reversed(loaded.segments):
+            info = segment.info
+            rows, first_keys, filters = reader.blocks(place.folder, info, segment.schema)
+            complete_from = self.complete_from.get(f"{place.folder}/{info.file}", 0)
+            high = UNBOUNDED_KEY if info.max_key is None else info.max_key
+            described.append(
+                (
+                    segment.number,
+                    segment.layout,
+                    rows,
+                    first_keys,
+                    info.min_key,
+                    high,
+                    filters,
+                    info.min_seq,
+                    info.max_seq,
+                    info.tombstones,
+                    complete_from,
+                )
+            )
+        self.engine.store.set_cold(
+            place.table_id, partition, manifest.generation, manifest.watermark, described
+        )
+
+    def forget_table(self, table_id: int) -> None:
+        """The table is gone."""
+        self.engine.store.drop_cold_table(table_id)
+        with self._lock:
+            for key in [key for key in self._partitions if key[0] == table_id]:
+                for segment in self._partitions.pop(key).segments:
+                    self._segments.pop(segment.number, None)
+
+    def forget(self, table_id: int, partition: bytes) -> None:
+        """Read the partition's manifest anew when it is next asked for."""
+        with self._lock:
+            loaded = self._partitions.pop((table_id, partition), None)
+            for segment in loaded.segments if loaded is not None else ():
+                self._segments.pop(segment.number, None)
+        self.engine.store.forget_cold(table_id, partition)
