@@ -154,3 +154,5 @@ cdef class Transaction(Readable):
     cdef unique_ptr[CppTransaction] transaction
 
     cdef CppReadable* readable(self) except NULL
+    # As write: the provisional sequence number of the last operation.
+    cdef uint64_t write_operations(self, CppWriteBatch* operations) except? 0

@@ -385,9 +385,11 @@ cdef class Transaction(Readable):
 
         Raises DuplicateKeyError where a row that is inserted is visible here, WriteConflictError where one that is
         replaced or deleted is not."""
+        return self.write_operations(batch.batch.get())
+
+    cdef uint64_t write_operations(self, CppWriteBatch* operations) except? 0:
         self.readable()
         cdef CppTransaction* transaction = self.transaction.get()
-        cdef CppWriteBatch* operations = batch.batch.get()
         cdef uint64_t last
         if operations.bytes() <= SHORT_COMMIT_BYTES:
             return transaction.write(dereference(operations))

@@ -3,6 +3,7 @@
 import datetime
 import decimal
 import threading
+import time
 import uuid
 
 import pytest
@@ -17,6 +18,8 @@ from kalamdb.errors import (
     DatabaseClosed,
     Error,
     InvalidParameter,
+    InvalidTransactionState,
+    SerializationFailure,
     UndefinedTable,
     UniqueViolation,
 )
@@ -138,6 +141,11 @@ def histories(draw):
 
     statements = []
     for _ in range(draw(st.integers(1, 8))):
+        if draw(st.integers(0, 3)) == 0:
+            statements.append(
+                ("execute", draw(st.sampled_from(["BEGIN", "BEGIN", "COMMIT", "ROLLBACK"])), None)
+            )
+            continue
         way = draw(st.sampled_from(["execute", "prepare", "literals", "many"]))
         verb = draw(st.sampled_from(["insert", "insert", "insert", "update", "delete"]))
         if verb == "insert":
@@ -193,8 +201,10 @@ def test_both_ways_give_the_same_rows_results_and_errors(history):
                 assert run(sessions[0], way, sql, given_values) == run(sessions[1], way, sql, given_values), (
                     sql
                 )
-        rows = [sorted(map(repr, session.execute("SELECT * FROM t"))) for session in sessions]
-        assert rows[0] == rows[1]
+            # What the session sees, in its transaction or not, and what everybody else does.
+            for readers in (sessions, (short.session("ada"), general.session("ada"))):
+                rows = [sorted(map(repr, reader.execute("SELECT * FROM t"))) for reader in readers]
+                assert rows[0] == rows[1]
 
 
 @pytest.fixture
@@ -317,6 +327,87 @@ def test_a_transaction_holds_plain_writes_back_until_it_commits(notes):
         session.execute("UPDATE app.notes SET body = ? WHERE id = ?", ("c", 1))
         assert other.execute("SELECT * FROM app.notes").fetchall() == [(1, "a")]
     assert other.execute("SELECT * FROM app.notes").fetchall() == [(1, "c"), (2, "b")]
+
+
+def test_plain_statements_take_the_short_way_inside_a_transaction(notes, short_ways):
+    session = notes.session("ada", role="service")
+    insert = session.prepare("INSERT INTO app.notes VALUES (?, ?)")
+    change = session.prepare("UPDATE app.notes SET body = ? WHERE id = ?")
+    with session.transaction():
+        insert.execute((1, "a"))
+        insert.executemany([(2, "b"), (3, "c")])
+        assert change.execute(("d", 1)).rowcount == 1
+        assert change.executemany([("e", 2), ("f", 3), ("g", 4)]).rowcount == 2
+        assert session.execute("DELETE FROM app.notes WHERE id = ?", [3]).rowcount == 1
+        session.execute("DELETE FROM app.notes WHERE id = ?", [3])
+        assert session.execute("SELECT * FROM app.notes").fetchall() == [(1, "d"), (2, "e")]
+    # The first DELETE had no plan yet.
+    assert short_ways == {"answered": 7, "gave up": 0}
+    assert notes.execute("SELECT * FROM app.notes").fetchall() == [(1, "d"), (2, "e")]
+
+
+def test_a_key_that_is_taken_in_a_transaction_is_refused_and_the_transaction_goes_on(notes):
+    session = notes.session("ada", role="service")
+    insert = session.prepare("INSERT INTO app.notes VALUES (?, ?)")
+    insert.execute((1, "a"))
+    with session.transaction():
+        insert.execute((2, "b"))
+        for taken in (1, 2):
+            with pytest.raises(UniqueViolation, match=rf"primary key of app\.notes: {taken}"):
+                insert.execute((taken, "again"))
+        with pytest.raises(UniqueViolation):
+            insert.executemany([(3, "c"), (2, "again")])
+        session.execute("DELETE FROM app.notes WHERE id = 1")
+        insert.execute((1, "new"))
+    assert notes.execute("SELECT * FROM app.notes").fetchall() == [(1, "new"), (2, "b")]
+
+
+def test_plain_writes_of_two_transactions_conflict_at_commit(notes):
+    notes.execute("INSERT INTO app.notes VALUES (1, 'a')")
+    first, second = notes.session("ada", role="service"), notes.session("bob", role="service")
+    for session in (first, second):
+        session.begin()
+        session.prepare("UPDATE app.notes SET body = ? WHERE id = ?").execute((session.user, 1))
+    first.commit()
+    with pytest.raises(SerializationFailure):
+        second.commit()
+    assert notes.execute("SELECT body FROM app.notes").fetchall() == [("ada",)]
+
+
+def test_a_transaction_older_than_the_table_writes_by_its_own_catalog(notes, short_ways):
+    session = notes.session("ada", role="service")
+    insert = session.prepare("INSERT INTO app.notes (id, body) VALUES (?, ?)")
+    session.begin()
+    notes.execute("ALTER TABLE app.notes ADD COLUMN n BIGINT DEFAULT 5")
+    insert.execute((1, "a"))
+    assert short_ways == {"answered": 0, "gave up": 1}
+    assert session.execute("SELECT * FROM app.notes").fetchall() == [(1, "a")]
+    with pytest.raises(SerializationFailure, match="altered"):
+        session.commit()
+
+
+def test_a_transaction_that_was_idle_for_too_long_refuses_plain_writes(directory):
+    with kalamdb.open(directory, transaction_timeout_s=0.05) as db:
+        db.execute("CREATE TABLE t (id BIGINT PRIMARY KEY)")
+        session = db.session("ada", role="service")
+        insert = session.prepare("INSERT INTO t VALUES (?)")
+        session.begin()
+        insert.execute((1,))
+        time.sleep(0.1)
+        with pytest.raises(InvalidTransactionState, match="idle"):
+            insert.execute((2,))
+        insert.execute((3,))
+        assert session.execute("SELECT * FROM t").fetchall() == [(3,)]
+
+
+def test_many_changes_by_key_run_in_their_order(notes, short_ways):
+    notes.execute("INSERT INTO app.notes VALUES (1, 'a'), (2, 'b')")
+    change = notes._root.prepare("UPDATE app.notes SET body = ? WHERE id = ?")
+    assert change.executemany([("c", 1), ("d", 1), ("e", "2"), ("f", 9)]).rowcount == 3
+    assert notes.execute("SELECT * FROM app.notes").fetchall() == [(1, "d"), (2, "e")]
+    with pytest.raises(InvalidParameter):
+        change.executemany([("g", 1), ("h",)])
+    assert notes.execute("SELECT * FROM app.notes").fetchall() == [(1, "d"), (2, "e")]
 
 
 def test_a_closed_database_refuses_plain_writes(directory):
