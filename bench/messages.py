@@ -25,6 +25,12 @@ def message(number: int) -> Row:
     return number, number // 100, f"user{number % 1000:04d}", _ROLES[number % 4], content, at
 
 
+def users_message(number: int, conversation: int) -> Row:
+    """The same, in this conversation."""
+    row = message(number)
+    return row[0], conversation, *row[2:]
+
+
 def sqlite_row(row: Row) -> tuple[object, ...]:
     """The same for SQLite, which keeps a timestamp as a number of microseconds."""
     return (*row[:5], int(row[5].timestamp() * 1_000_000))
