@@ -35,6 +35,7 @@ cdef extern from "ids.hpp" namespace "kalam" nogil:
 
     ProcessIds& process_ids() except +raise_core_error
 
+cdef extern from "huge_pages.hpp" namespace "kalam" nogil:
     void expect_whole_write(void* begin, size_t size)
 
 

@@ -49,6 +49,7 @@ cdef extern from "store.hpp" namespace "kalam" nogil:
         CppWriteBatch(uint64_t snapshot, cpp_bool of_transaction) except +raise_core_error
         void add(OperationKind kind, uint64_t table_id, uint32_t version, string_view partition,
                  string_view key, string_view row) except +raise_core_error
+        void reserve(size_t bytes) except +raise_core_error
         void add_rows(OperationKind kind, uint64_t table_id, uint32_t version, string_view partition,
                       const EncodedRows& rows) except +raise_core_error
         void define_table(uint64_t table_id, uint32_t version,
@@ -123,6 +124,11 @@ cdef extern from "transaction.hpp" namespace "kalam" nogil:
         uint64_t write(CppWriteBatch& batch) except +raise_core_error
         void back_to(size_t size)
         void collect(CppWriteBatch& batch) except +raise_core_error
+
+
+# Bytes for the rest of `total` rows, some more than the first `done` took.
+cdef inline size_t room_for(size_t bytes, int64_t done, int64_t total) noexcept nogil:
+    return <size_t> (<double> bytes / done * (total - done) * 1.0625)
 
 
 cdef class WriteBatch:

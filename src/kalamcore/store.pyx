@@ -101,6 +101,7 @@ cdef class WriteBatch:
         cdef int64_t begin = 0
         cdef int64_t end
         cdef int64_t total = dereference(columns).rows()
+        cdef size_t before = out.bytes()
         encoder.reset(new ArrowRowEncoder(dereference(layout.layout), dereference(columns)))
         try:
             with nogil:
@@ -109,6 +110,8 @@ cdef class WriteBatch:
                     encoded.clear()
                     dereference(encoder).encode(begin, end, encoded)
                     out.add_rows(OperationKind.kInsert, table_id, version, name, encoded)
+                    if begin == 0:
+                        out.reserve(room_for(out.bytes() - before, end, total))
                     begin = end
         except BaseException:
             out.back_to(mark)

@@ -20,7 +20,7 @@ from libcpp.string_view cimport string_view
 
 from kalamcore.cursor cimport Cursor, new_cursor
 from kalamcore.rows cimport Layout, Reader, append_key_of, timestamp_value
-from kalamcore.store cimport CppReadable, CppWriteBatch, FoundRow, OperationKind, Store, Transaction
+from kalamcore.store cimport CppReadable, CppWriteBatch, FoundRow, OperationKind, Store, Transaction, room_for
 
 from kalamcore.errors import ValueMismatchError
 
@@ -46,6 +46,8 @@ cdef object UuidType = uuid.UUID
 cdef object Date = datetime.date
 cdef object Time = datetime.time
 cdef size_t KEPT_BYTES_MAX = 1 << 20
+# Rows after which it is known how much room the rest will take.
+cdef Py_ssize_t SAMPLED_ROWS = 1000
 
 
 cdef extern from *:
@@ -280,6 +282,8 @@ cdef class InsertPlan:
             count += self.rows
             check_given(values, self.given)
             self.add(batch.get(), partition, values, None, user, now)
+            if count == SAMPLED_ROWS * self.rows and (type(rows) is list or type(rows) is tuple):
+                batch.get().reserve(room_for(batch.get().bytes(), SAMPLED_ROWS, len(rows)))
         take(self.store, transaction, batch.get(), sync)
         keep_batch(batch, KEPT_BYTES_MAX)
         return answer(self.result, count, f"Inserted {count} row(s)", started)

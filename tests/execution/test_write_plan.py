@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -478,3 +479,36 @@ def test_defaults_of_many_arrow_rows_are_what_single_rows_get(db):
     assert [row[2] for row in rows] == sorted(row[2] for row in rows)
     assert {len(row[2]) for row in rows} == {26}
     assert {row[3:] for row in rows} == {(rows[0][3], "ada", 3, decimal.Decimal("1.50"), -4)}
+
+
+def test_thousands_of_rows_of_growing_length_are_written_whole_or_not_at_all(notes):
+    rows = [(n, f"{n} " * (n // 50)) for n in range(5_000)]
+    with pytest.raises(UniqueViolation, match=r"primary key of app\.notes: 17"):
+        notes.executemany("INSERT INTO app.notes VALUES (?, ?)", [*rows, (17, "again")])
+    assert notes.execute("SELECT COUNT(*) FROM app.notes").fetchall() == [(0,)]
+    assert notes.executemany("INSERT INTO app.notes VALUES (?, ?)", rows[::-1]).rowcount == 5_000
+    assert notes.execute("SELECT * FROM app.notes ORDER BY id").fetchall() == rows
+
+
+def test_thousands_of_arrow_rows_of_growing_length_are_written_whole_or_not_at_all(notes):
+    rows = [(n, f"{n} " * (n // 200)) for n in range(20_000)]
+    table = pa.table({"id": [n for n, _ in rows], "body": [body for _, body in rows]})
+    with pytest.raises(UniqueViolation, match=r"primary key of app\.notes: 0"):
+        notes._root.insert("app.notes", pa.concat_tables([table, table.slice(0, 1)]))
+    assert notes.execute("SELECT COUNT(*) FROM app.notes").fetchall() == [(0,)]
+    assert notes._root.insert("app.notes", table).rowcount == 20_000
+    assert notes.execute("SELECT * FROM app.notes ORDER BY id").fetchall() == rows
+
+
+def test_a_large_commit_over_several_tables_by_turns_finds_every_key(notes):
+    notes.execute("CREATE TABLE app.others (id BIGINT PRIMARY KEY, body TEXT)")
+    session = notes.session("ada", role="service")
+    with session.transaction():
+        for n in range(300):
+            session.execute("INSERT INTO app.notes VALUES (?, ?)", (n * 7919 % 300, "note"))
+            session.execute("INSERT INTO app.others VALUES (?, ?)", (n, "other"))
+    for table in ("notes", "others"):
+        found = notes.execute(f"SELECT id FROM app.{table} ORDER BY id").fetchall()
+        assert found == [(n,) for n in range(300)]
+        for n in range(300):
+            assert notes.execute(f"SELECT id FROM app.{table} WHERE id = ?", [n]).fetchall() == [(n,)]

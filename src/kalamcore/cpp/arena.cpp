@@ -2,9 +2,7 @@
 
 #include <new>
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
+#include "huge_pages.hpp"
 
 namespace kalam {
 
@@ -12,22 +10,19 @@ namespace {
 
 // A block of full size is one huge page where the system has them: what is looked up at random would
 // otherwise wait for the page table as often as for the row.
-constexpr std::size_t kBlockBytesMax = 1u << 21;
+constexpr std::size_t kBlockBytesMax = kHugePageBytes;
 
 char* take(std::size_t size) {
-    if (size != kBlockBytesMax) return static_cast<char*>(::operator new(size));
+    if (size < kBlockBytesMax) return static_cast<char*>(::operator new(size));
     char* block = static_cast<char*>(::operator new(size, std::align_val_t(kBlockBytesMax)));
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-    // A refusal leaves the pages small, and nothing else.
-    (void)::madvise(block, size, MADV_HUGEPAGE);
-#endif
+    expect_whole_write(block, size);
     return block;
 }
 
 }  // namespace
 
 void Arena::Free::operator()(char* block) const {
-    if (size == kBlockBytesMax) {
+    if (size >= kBlockBytesMax) {
         ::operator delete(block, std::align_val_t(kBlockBytesMax));
     } else {
         ::operator delete(block);

@@ -2,10 +2,6 @@
 
 #include <pthread.h>
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
-
 #include <algorithm>
 #include <bit>
 #include <chrono>
@@ -355,19 +351,6 @@ ProcessIds& make_process_ids() {
 ProcessIds& process_ids() {
     ProcessIds* found = ids_of_process.load(std::memory_order_acquire);
     return found ? *found : make_process_ids();
-}
-
-void expect_whole_write(void* begin, std::size_t size) noexcept {
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-    constexpr std::uintptr_t kPage = std::uintptr_t{1} << 21;
-    const auto from = (reinterpret_cast<std::uintptr_t>(begin) + kPage - 1) & ~(kPage - 1);
-    const auto to = (reinterpret_cast<std::uintptr_t>(begin) + size) & ~(kPage - 1);
-    // A refusal leaves the pages small, and nothing else.
-    if (from < to) (void)::madvise(reinterpret_cast<void*>(from), to - from, MADV_HUGEPAGE);
-#else
-    (void)begin;
-    (void)size;
-#endif
 }
 
 }  // namespace kalam

@@ -161,8 +161,4 @@ struct ProcessIds {
 // give out nor waits for a lock that a thread of the parent held.
 ProcessIds& process_ids();
 
-// A hint that a buffer of many ids is about to be written whole: in small pages its first touch would cost as
-// much as the ids. Does nothing to a small buffer, or where the system does not know the hint.
-void expect_whole_write(void* begin, std::size_t size) noexcept;
-
 }  // namespace kalam

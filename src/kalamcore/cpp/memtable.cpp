@@ -218,6 +218,10 @@ Node* MemTable::node(Partition* partition, std::string_view key) {
     return insert_node(partition, key, before);
 }
 
+void MemTable::expect(const Partition* partition, std::string_view key) const {
+    if (partition->index_.built()) partition->index_.expect(hash_bytes(partition->seed_, key));
+}
+
 // Memory for a node or a version. Those of one partition lie together, however its writes and those of others
 // came: reading a partition is reading memory in order, where a miss of the cache for each row would be most
 // of the time.

@@ -82,8 +82,13 @@ class PointerTable {
         if (!slots || slots->used >= slots->mask / 4 * 3) {
             Slots* larger = make(arena, slots ? (slots->mask + 1) * 2 : 8);
             for (std::uint32_t at = 0; slots && at <= slots->mask; at++) {
-                std::uint64_t slot = slots->slot()[at].load(std::memory_order_relaxed);
-                if (slot) place(larger, reinterpret_cast<T*>(static_cast<std::uintptr_t>(slot & kAddress)));
+                // Where an item goes is told by its whole hash, which is far away, as is its place then.
+                constexpr std::uint32_t kAhead = 16;
+                if (at + kAhead <= slots->mask) __builtin_prefetch(item_at(slots, at + kAhead));
+                if (at + kAhead / 2 <= slots->mask) {
+                    if (const T* soon = item_at(slots, at + kAhead / 2)) expect(larger, soon->hash);
+                }
+                if (T* moved = item_at(slots, at)) place(larger, moved);
             }
             slots = larger;
             place(slots, item);
@@ -98,6 +103,11 @@ class PointerTable {
         Slots* slots = make(arena, std::bit_ceil(count * 2));
         each([slots](T* item) { place(slots, item); });
         slots_.store(slots, std::memory_order_release);
+    }
+    // A hint that an item of this hash is about to be looked for or inserted.
+    void expect(std::uint32_t hash) const {
+        const Slots* slots = slots_.load(std::memory_order_acquire);
+        if (slots) expect(slots, hash);
     }
     bool built() const { return slots_.load(std::memory_order_acquire) != nullptr; }
 
@@ -116,6 +126,13 @@ class PointerTable {
         Slots* slots = new (memory) Slots{size - 1, 0};
         for (std::uint32_t at = 0; at < size; at++) new (slots->slot() + at) std::atomic<std::uint64_t>(0);
         return slots;
+    }
+    static void expect(const Slots* slots, std::uint32_t hash) {
+        __builtin_prefetch(slots->slot() + (hash & slots->mask), 1);
+    }
+    static T* item_at(const Slots* slots, std::uint32_t at) {
+        std::uint64_t slot = slots->slot()[at].load(std::memory_order_relaxed);
+        return reinterpret_cast<T*>(static_cast<std::uintptr_t>(slot & kAddress));
     }
     static void place(Slots* slots, T* item) {
         std::uint64_t address = static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(item));
@@ -272,6 +289,8 @@ class MemTable {
     Partition* partition(std::uint64_t table_id, std::string_view name);
     // The key's node, made where there is none; invisible until something is pushed on it.
     Node* node(Partition* partition, std::string_view key);
+    // A hint that node() is about to be asked for this key.
+    void expect(const Partition* partition, std::string_view key) const;
     // Adds a version. False where the key has one with this sequence already. REQUIRES: key length < 2^27.
     bool push(Partition* partition, Node* node, std::uint64_t sequence, std::string_view row, bool deleted);
     // Takes back the versions of a key from sequence `from` on; their memory is lost.
