@@ -205,7 +205,9 @@ class Database:
 
     def statistics(self) -> Mapping[str, int]:
         """Figures for system.stats."""
-        return self.engine.store.statistics()
+        figures = dict(self.engine.store.statistics())
+        figures["memtable_row_bytes"] = figures["memtable_bytes"] // max(figures["memtable_entries"], 1)
+        return figures
 
     # For the application
 
@@ -279,7 +281,7 @@ class Database:
         return self.engine.store.recovery
 
     def stats(self) -> dict[str, int]:
-        """Figures of the database: bytes and entries in memory, rows of streams, bytes of the log."""
+        """Figures of the database: bytes and entries in memory, and bytes an entry; rows of streams, bytes of the log."""
         self.check_open()
         return dict(self.statistics())
 
