@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include "errors.hpp"
-#include "huge_pages.hpp"
 
 namespace kalam {
 
@@ -168,7 +167,6 @@ void WriteBatch::reuse(std::uint64_t snapshot) {
 void WriteBatch::reserve(std::size_t bytes) {
     if (body_.capacity() - body_.size() >= bytes) return;
     body_.reserve(body_.size() + bytes);
-    expect_whole_write(body_.data(), body_.capacity());
 }
 
 void WriteBatch::require_open() const {

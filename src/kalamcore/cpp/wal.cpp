@@ -28,7 +28,6 @@
 
 #include "crc32c.hpp"
 #include "errors.hpp"
-#include "huge_pages.hpp"
 #include "log_format.hpp"
 #include "log_recovery.hpp"
 
@@ -495,10 +494,7 @@ std::uint64_t FileLog::append(RecordType type, std::string_view head, std::strin
     header.lsn = next_lsn_;
     header.skipped = static_cast<std::uint16_t>(skipped_);
     const std::size_t at = pending_.size();
-    if (pending_.capacity() < at + size) {
-        pending_.reserve(std::max(at + size, 2 * pending_.capacity()));
-        expect_whole_write(pending_.data(), pending_.capacity());
-    }
+    if (pending_.capacity() < at + size) pending_.reserve(std::max(at + size, 2 * pending_.capacity()));
     // The checksum is made again by the writer, who knows the salt and what is durable by then.
     char encoded[record_header_bytes];
     encode_record_header(header, 0, encoded);
