@@ -19,6 +19,7 @@ from typing import Any
 from bench.compare.engines import kalamdb_users, lmdb_clustered, sqlite_engine
 from bench.messages import unpacked, users_message
 from bench.race import FULL, Operation, Paddock, Question, take_turn, turns
+from bench.tiers import MEMORY
 
 USERS = 1_000 if FULL else 100
 CONVERSATIONS = 10
@@ -41,7 +42,7 @@ def kalamdb_last(order: str) -> Any:
 
     @contextlib.contextmanager
     def opened(directory: Path) -> Iterator[Operation]:
-        with kalamdb_users(directory, rows()) as sessions:
+        with kalamdb_users(directory, rows(), **MEMORY.settings) as sessions:
             statements = [session.prepare(select) for session in sessions]
             draw = random.Random(6).randrange
 

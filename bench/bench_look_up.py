@@ -15,6 +15,7 @@ from typing import Any
 from bench.compare.engines import kalamdb_engine, lmdb_engine, sqlite_engine
 from bench.messages import unpacked
 from bench.race import FULL, Contender, Operation, Paddock, Question, take_turn, turns
+from bench.tiers import MEMORY
 
 SIZES = (100_000, 1_000_000)
 ROUNDS = 20_000 if FULL else 2_000
@@ -24,7 +25,7 @@ SELECT = "SELECT * FROM messages WHERE id = ?"
 def kalamdb_look_up(rows: int) -> Contender:
     @contextlib.contextmanager
     def opened(directory: Path) -> Iterator[Operation]:
-        with kalamdb_engine(directory, "normal", rows) as session:
+        with kalamdb_engine(directory, "normal", rows, **MEMORY.settings) as session:
             statement, draw = session.prepare(SELECT), random.Random(5).randrange
             yield lambda: statement.execute([draw(rows)]).fetchone()
 

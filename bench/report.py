@@ -14,7 +14,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "report" / "results.json"
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
-PACKAGES = ("kalamdb", "pyarrow", "datafusion", "rocksdict", "lmdb", "uuid-utils", "fast-ulid")
+PACKAGES = ("kalamdb", "pyarrow", "datafusion", "rocksdict", "lmdb", "duckdb", "uuid-utils", "fast-ulid")
 
 HEAD = """# Benchmarks
 

@@ -16,9 +16,11 @@ BATCH = 10_000
 
 
 @contextlib.contextmanager
-def kalamdb_engine(directory: Path, durability: str, rows: int = 0) -> Iterator[kalamdb.Session]:
+def kalamdb_engine(
+    directory: Path, durability: str, rows: int = 0, **settings: object
+) -> Iterator[kalamdb.Session]:
     """A session on a SHARED table with the first `rows` messages; `durability` as the setting, full or normal."""
-    with kalamdb.open(directory / "kalamdb", durability=durability) as db:
+    with kalamdb.open(directory / "kalamdb", durability=durability, **settings) as db:
         db.execute(TABLE)
         session = db.session("root", role="system")
         for start in range(0, rows, BATCH):
@@ -30,9 +32,11 @@ def kalamdb_engine(directory: Path, durability: str, rows: int = 0) -> Iterator[
 
 
 @contextlib.contextmanager
-def kalamdb_users(directory: Path, rows: Iterable[tuple[int, Row]]) -> Iterator[list[kalamdb.Session]]:
+def kalamdb_users(
+    directory: Path, rows: Iterable[tuple[int, Row]], **settings: object
+) -> Iterator[list[kalamdb.Session]]:
     """A session for each user on a USER table, whose rows came in the order given, one a statement."""
-    with kalamdb.open(directory / "kalamdb", durability="normal") as db:
+    with kalamdb.open(directory / "kalamdb", durability="normal", **settings) as db:
         db.execute(TABLE.replace("CREATE TABLE", "CREATE USER TABLE"))
         sessions: list[kalamdb.Session] = []
         inserts: list[kalamdb.Statement] = []
@@ -60,6 +64,21 @@ def sqlite_engine(
     connection.executemany(f"INSERT INTO messages VALUES {PLACES}", map(sqlite_row, given))
     connection.execute("COMMIT")
     with contextlib.closing(connection):
+        yield connection
+
+
+@contextlib.contextmanager
+def sqlite_users(directory: Path, rows: Iterable[tuple[int, Row]]) -> Iterator[sqlite3.Connection]:
+    """One table for all users, with an index on the user."""
+    with sqlite_engine(directory, "NORMAL") as connection:
+        connection.execute("ALTER TABLE messages ADD COLUMN user_id INTEGER")
+        connection.execute("BEGIN")
+        connection.executemany(
+            "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)",
+            ((*sqlite_row(row), user) for user, row in rows),
+        )
+        connection.execute("CREATE INDEX of_user ON messages (user_id)")
+        connection.execute("COMMIT")
         yield connection
 
 
@@ -99,6 +118,16 @@ def lmdb_clustered(directory: Path, rows: Iterable[Row]) -> Iterator[Any]:
             for row in rows:
                 transaction.put(struct.pack(">QQ", row[1], row[0]), packed(row)[1])
         yield environment
+
+
+@contextlib.contextmanager
+def duckdb_engine(directory: Path) -> Iterator[Any]:
+    """A DuckDB file with the empty table."""
+    import duckdb
+
+    with contextlib.closing(duckdb.connect(str(directory / "duckdb.db"))) as connection:
+        connection.execute(TABLE.replace("TIMESTAMP", "TIMESTAMPTZ"))
+        yield connection
 
 
 @contextlib.contextmanager
