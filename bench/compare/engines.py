@@ -33,18 +33,21 @@ def kalamdb_engine(
 
 @contextlib.contextmanager
 def kalamdb_users(
-    directory: Path, rows: Iterable[tuple[int, Row]], **settings: object
+    directory: Path, rows: Iterable[tuple[int, Row]], durability: str = "normal", **settings: object
 ) -> Iterator[list[kalamdb.Session]]:
-    """A session for each user on a USER table, whose rows came in the order given, one a statement."""
-    with kalamdb.open(directory / "kalamdb", durability="normal", **settings) as db:
+    """A session for each user on a USER table, whose rows came in the order given, one a statement and not yet
+    durable one by one; from then on with `durability`."""
+    with kalamdb.open(directory / "kalamdb", durability=durability, **settings) as db:
         db.execute(TABLE.replace("CREATE TABLE", "CREATE USER TABLE"))
         sessions: list[kalamdb.Session] = []
         inserts: list[kalamdb.Statement] = []
         for user, row in rows:
             while user >= len(sessions):
-                sessions.append(db.session(f"user{len(sessions)}", role="user"))
+                sessions.append(db.session(f"user{len(sessions)}", role="user", durability="normal"))
                 inserts.append(sessions[-1].prepare(f"INSERT INTO messages VALUES {PLACES}"))
             inserts[user].execute(row)
+        for session in sessions:
+            session.durability = durability
         yield sessions
 
 
