@@ -11,7 +11,7 @@ import contextlib
 import itertools
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,10 @@ from typing import Any
 from bench.compare.engines import kalamdb_engine, leveldb_engine, sqlite_engine
 from bench.messages import PLACES, message, packed, sqlite_row
 from bench.race import FULL, Operation, Paddock, Question, take_turn, turns
+from bench.threads import ROWS_A_THREAD, THREADS, by_threads
 
 INSERT = f"INSERT INTO messages VALUES {PLACES}"
 ROUNDS = 5_000 if FULL else 500
-THREADS = 8
-ROWS_A_THREAD = 100
 FLOOR_BYTES = 64 << 20
 
 
@@ -64,32 +63,17 @@ def floor_one(directory: Path) -> Iterator[Operation]:
         os.close(file)
 
 
-def _by_threads(insert: Callable[[int], object], pool: ThreadPoolExecutor) -> Operation:
-    """One call: every thread inserts its rows."""
-    turn = itertools.count()
-
-    def work(first: int) -> None:
-        for number in range(first, first + ROWS_A_THREAD):
-            insert(number)
-
-    def operation() -> None:
-        first = next(turn) * THREADS * ROWS_A_THREAD
-        list(pool.map(work, range(first, first + THREADS * ROWS_A_THREAD, ROWS_A_THREAD)))
-
-    return operation
-
-
 @contextlib.contextmanager
 def kalamdb_threads(directory: Path) -> Iterator[Operation]:
     with kalamdb_engine(directory, "full") as session, ThreadPoolExecutor(THREADS) as pool:
         statement = session.prepare(INSERT)
-        yield _by_threads(lambda number: statement.execute(message(number)), pool)
+        yield by_threads(lambda number: statement.execute(message(number)), pool)
 
 
 @contextlib.contextmanager
 def leveldb_threads(directory: Path) -> Iterator[Operation]:
     with leveldb_engine(directory) as database, ThreadPoolExecutor(THREADS) as pool:
-        yield _by_threads(lambda number: database.put(*packed(message(number)), sync=True), pool)
+        yield by_threads(lambda number: database.put(*packed(message(number)), sync=True), pool)
 
 
 @contextlib.contextmanager
@@ -111,7 +95,7 @@ def sqlite_threads(directory: Path) -> Iterator[Operation]:
                 free.append(connection)
 
         with ThreadPoolExecutor(THREADS) as pool:
-            yield _by_threads(insert, pool)
+            yield by_threads(insert, pool)
 
 
 @turns(

@@ -14,46 +14,59 @@ from typing import Any
 
 from bench.compare.engines import kalamdb_engine, lmdb_engine, sqlite_engine
 from bench.messages import unpacked
-from bench.race import FULL, Operation, Paddock, Question, take_turn, turns
+from bench.race import FULL, Contender, Operation, Paddock, Question, take_turn, turns
+from bench.tiers import MEMORY
 
-ROWS = 1_000_000 if FULL else 100_000
+SIZES = (100_000, 1_000_000)
 ROUNDS = 20_000 if FULL else 2_000
 SELECT = "SELECT * FROM messages WHERE id = ?"
 
 
-@contextlib.contextmanager
-def kalamdb_look_up(directory: Path) -> Iterator[Operation]:
-    with kalamdb_engine(directory, "normal", ROWS) as session:
-        statement, draw = session.prepare(SELECT), random.Random(5).randrange
-        yield lambda: statement.execute([draw(ROWS)]).fetchone()
+def kalamdb_look_up(rows: int) -> Contender:
+    @contextlib.contextmanager
+    def opened(directory: Path) -> Iterator[Operation]:
+        with kalamdb_engine(directory, "normal", rows, **MEMORY.settings) as session:
+            statement, draw = session.prepare(SELECT), random.Random(5).randrange
+            yield lambda: statement.execute([draw(rows)]).fetchone()
+
+    return opened
 
 
-@contextlib.contextmanager
-def sqlite_look_up(directory: Path) -> Iterator[Operation]:
-    with sqlite_engine(directory, "NORMAL", ROWS) as connection:
-        connection.execute("SELECT sum(length(content)) FROM messages").fetchone()  # into the cache
-        draw = random.Random(5).randrange
-        yield lambda: connection.execute(SELECT, (draw(ROWS),)).fetchone()
+def sqlite_look_up(rows: int) -> Contender:
+    @contextlib.contextmanager
+    def opened(directory: Path) -> Iterator[Operation]:
+        with sqlite_engine(directory, "NORMAL", rows) as connection:
+            connection.execute("SELECT sum(length(content)) FROM messages").fetchone()  # into the cache
+            draw = random.Random(5).randrange
+            yield lambda: connection.execute(SELECT, (draw(rows),)).fetchone()
+
+    return opened
 
 
-@contextlib.contextmanager
-def lmdb_look_up(directory: Path) -> Iterator[Operation]:
-    with lmdb_engine(directory, ROWS) as environment:
-        draw = random.Random(5).randrange
+def lmdb_look_up(rows: int) -> Contender:
+    @contextlib.contextmanager
+    def opened(directory: Path) -> Iterator[Operation]:
+        with lmdb_engine(directory, rows) as environment:
+            draw = random.Random(5).randrange
 
-        def get() -> object:
-            with environment.begin() as transaction:
-                return unpacked(transaction.get(struct.pack(">Q", draw(ROWS))))
+            def get() -> object:
+                with environment.begin() as transaction:
+                    return unpacked(transaction.get(struct.pack(">Q", draw(rows))))
 
-        yield get
+            yield get
+
+    return opened
 
 
 @turns(
-    Question(
-        f"P5 look-up by key, hot, {ROWS:,} rows",
-        {"kalamdb": kalamdb_look_up, "sqlite": sqlite_look_up, "lmdb": lmdb_look_up},
-        "≥ 3 × sqlite",
-        ROUNDS,
+    *(
+        Question(
+            f"P5 look-up by key, hot, {rows:,} rows",
+            {"kalamdb": kalamdb_look_up(rows), "sqlite": sqlite_look_up(rows), "lmdb": lmdb_look_up(rows)},
+            "≥ 3 × sqlite",
+            ROUNDS,
+        )
+        for rows in SIZES
     )
 )
 def test_look_up(benchmark: Any, paddock: Paddock, question: Question, turn: int, engine: str) -> None:

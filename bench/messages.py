@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import struct
+from collections.abc import Iterable
+from typing import Any
 
 TABLE = (
     "CREATE TABLE messages (id BIGINT PRIMARY KEY, conversation_id BIGINT NOT NULL, sender TEXT NOT NULL, "
@@ -25,9 +27,30 @@ def message(number: int) -> Row:
     return number, number // 100, f"user{number % 1000:04d}", _ROLES[number % 4], content, at
 
 
+def users_message(number: int, conversation: int) -> Row:
+    """The same, in this conversation."""
+    row = message(number)
+    return row[0], conversation, *row[2:]
+
+
 def sqlite_row(row: Row) -> tuple[object, ...]:
     """The same for SQLite, which keeps a timestamp as a number of microseconds."""
     return (*row[:5], int(row[5].timestamp() * 1_000_000))
+
+
+def arrow_of(rows: Iterable[Row]) -> Any:
+    """Rows as an Arrow table."""
+    import pyarrow as pa
+
+    columns = list(zip(*rows, strict=True))
+    types = [pa.int64(), pa.int64(), pa.string(), pa.string(), pa.string(), pa.timestamp("us", "UTC")]
+    names = ["id", "conversation_id", "sender", "role", "content", "created_at"]
+    return pa.table(list(map(pa.array, columns, types)), names=names)
+
+
+def arrow_table(count: int) -> Any:
+    """The first messages as an Arrow table."""
+    return arrow_of(map(message, range(count)))
 
 
 def packed(row: Row) -> tuple[bytes, bytes]:

@@ -24,6 +24,20 @@ TURNS = 5
 TURN_SECONDS_MAX = 20.0 if FULL else 2.0
 
 Operation = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """An operation that needs something done before each call, which is not timed."""
+
+    prepare: Operation
+    run: Operation
+
+    def __call__(self) -> object:
+        self.prepare()
+        return self.run()
+
+
 Contender = Callable[[Path], contextlib.AbstractContextManager[Operation]]
 
 
@@ -89,9 +103,17 @@ def take_turn(benchmark: Any, paddock: Paddock, question: Question, turn: int, e
         question=question.name, engine=engine, turn=turn, goal=question.goal, per_call=question.per_call
     )
     operation()
+    timed = operation
+    if isinstance(operation, Prepared):
+        operation.prepare()
+        timed = operation.run
     started = time.perf_counter()
-    operation()
+    timed()
     seconds = (time.perf_counter() - started) * question.iterations
     # What is slow gets fewer rounds, so that one contender cannot make everybody wait.
     rounds = max(3, min(question.rounds, int(TURN_SECONDS_MAX / seconds)))
-    benchmark.pedantic(operation, rounds=rounds, iterations=question.iterations)
+    if isinstance(operation, Prepared):
+        # pytest-benchmark takes what a set-up returns for the arguments.
+        benchmark.pedantic(timed, setup=lambda: operation.prepare() and None, rounds=rounds)
+    else:
+        benchmark.pedantic(operation, rounds=rounds, iterations=question.iterations)

@@ -1,4 +1,5 @@
-"""Writes docs/benchmarks.md from what pytest-benchmark recorded (bench/report/results.json)."""
+"""Writes docs/benchmarks.md from what pytest-benchmark recorded (bench/report/results.json) and what profiles showed
+(bench/findings.md)."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "report" / "results.json"
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
-PACKAGES = ("kalamdb", "pyarrow", "datafusion", "rocksdict", "lmdb", "uuid-utils", "fast-ulid")
+FINDINGS = ROOT / "bench" / "findings.md"
+PACKAGES = ("kalamdb", "pyarrow", "datafusion", "rocksdict", "lmdb", "duckdb", "uuid-utils", "fast-ulid")
 
 HEAD = """# Benchmarks
 
@@ -29,7 +31,9 @@ kalamdb is as the peer (above 1: faster).
 
 def main() -> None:
     recorded = json.loads(RESULTS.read_text(encoding="utf-8"))
-    DOCUMENT.write_text(HEAD + table(recorded["benchmarks"]) + circumstances(recorded), encoding="utf-8")
+    findings = FINDINGS.read_text(encoding="utf-8")
+    text = HEAD + table(recorded["benchmarks"]) + circumstances(recorded) + findings
+    DOCUMENT.write_text(text, encoding="utf-8")
     print(f"written: {DOCUMENT.relative_to(ROOT)}")
 
 

@@ -447,3 +447,13 @@ def test_a_closed_database_builds_no_jobs(tmp_path):
     db.close()
     with pytest.raises(DatabaseClosed):
         db.jobs.jobs()
+
+
+def test_stats_say_what_a_recent_row_takes_in_memory(db):
+    db.execute("CREATE TABLE t (id BIGINT PRIMARY KEY, body TEXT)")
+    db.executemany("INSERT INTO t VALUES (?, ?)", [(n, "x" * 100) for n in range(20_000)])
+    figures = db.stats()
+    assert 100 < figures["memtable_row_bytes"] < 400
+    assert figures["memtable_row_bytes"] == figures["memtable_bytes"] // figures["memtable_entries"]
+    rows = dict(db.execute("SELECT name, value FROM system.stats").fetchall())
+    assert rows["memtable_row_bytes"] == figures["memtable_row_bytes"]

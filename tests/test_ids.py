@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
+import types
 from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
@@ -69,3 +71,17 @@ def test_a_forked_child_does_not_repeat_its_parent(make):
 
     assert len(theirs) == 100
     assert not theirs & {make() for _ in range(100)}
+
+
+@pytest.mark.parametrize("make", [snowflake_id, uuid7, ulid])
+def test_the_functions_are_the_cores_own_and_say_what_they_do(make):
+    assert not isinstance(make, types.FunctionType)
+    assert make.__doc__.startswith("One ")
+    assert list(inspect.signature(make).parameters) == ["count"]
+    assert len(make(count=3)) == 3
+
+
+@pytest.mark.parametrize("make", [uuid7, ulid])
+def test_no_more_text_is_asked_for_than_an_arrow_array_holds(make):
+    with pytest.raises(ValueError, match="must not exceed"):
+        make(2**31)

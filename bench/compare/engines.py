@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import kalamdb
-from bench.messages import PLACES, SQLITE_TABLE, TABLE, message, packed, sqlite_row
+from bench.messages import PLACES, SQLITE_TABLE, TABLE, Row, message, packed, sqlite_row
 
 BATCH = 10_000
 
 
 @contextlib.contextmanager
-def kalamdb_engine(directory: Path, durability: str, rows: int = 0) -> Iterator[kalamdb.Session]:
+def kalamdb_engine(
+    directory: Path, durability: str, rows: int = 0, **settings: object
+) -> Iterator[kalamdb.Session]:
     """A session on a SHARED table with the first `rows` messages; `durability` as the setting, full or normal."""
-    with kalamdb.open(directory / "kalamdb", durability=durability) as db:
+    with kalamdb.open(directory / "kalamdb", durability=durability, **settings) as db:
         db.execute(TABLE)
         session = db.session("root", role="system")
         for start in range(0, rows, BATCH):
@@ -29,19 +32,56 @@ def kalamdb_engine(directory: Path, durability: str, rows: int = 0) -> Iterator[
 
 
 @contextlib.contextmanager
-def sqlite_engine(directory: Path, durability: str, rows: int = 0) -> Iterator[sqlite3.Connection]:
-    """A connection in autocommit and WAL mode, with all of the table in its cache."""
+def kalamdb_users(
+    directory: Path, rows: Iterable[tuple[int, Row]], durability: str = "normal", **settings: object
+) -> Iterator[list[kalamdb.Session]]:
+    """A session for each user on a USER table, whose rows came in the order given, one a statement and not yet
+    durable one by one; from then on with `durability`."""
+    with kalamdb.open(directory / "kalamdb", durability=durability, **settings) as db:
+        db.execute(TABLE.replace("CREATE TABLE", "CREATE USER TABLE"))
+        sessions: list[kalamdb.Session] = []
+        inserts: list[kalamdb.Statement] = []
+        for user, row in rows:
+            while user >= len(sessions):
+                sessions.append(db.session(f"user{len(sessions)}", role="user", durability="normal"))
+                inserts.append(sessions[-1].prepare(f"INSERT INTO messages VALUES {PLACES}"))
+            inserts[user].execute(row)
+        for session in sessions:
+            session.durability = durability
+        yield sessions
+
+
+@contextlib.contextmanager
+def sqlite_engine(
+    directory: Path, durability: str, rows: int | Iterable[Row] = 0
+) -> Iterator[sqlite3.Connection]:
+    """A connection in autocommit and WAL mode, with all of the table in its cache: these rows, or the first so many
+    messages."""
     connection = sqlite3.connect(directory / "sqlite.db", isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {durability}")
     connection.execute("PRAGMA cache_size = -1000000")
     connection.execute(SQLITE_TABLE)
     connection.execute("BEGIN")
-    connection.executemany(
-        f"INSERT INTO messages VALUES {PLACES}", (sqlite_row(message(number)) for number in range(rows))
-    )
+    given = map(message, range(rows)) if isinstance(rows, int) else rows
+    connection.executemany(f"INSERT INTO messages VALUES {PLACES}", map(sqlite_row, given))
     connection.execute("COMMIT")
     with contextlib.closing(connection):
+        yield connection
+
+
+@contextlib.contextmanager
+def sqlite_users(directory: Path, rows: Iterable[tuple[int, Row]]) -> Iterator[sqlite3.Connection]:
+    """One table for all users, with an index on the user."""
+    with sqlite_engine(directory, "NORMAL") as connection:
+        connection.execute("ALTER TABLE messages ADD COLUMN user_id INTEGER")
+        connection.execute("BEGIN")
+        connection.executemany(
+            "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)",
+            ((*sqlite_row(row), user) for user, row in rows),
+        )
+        connection.execute("CREATE INDEX of_user ON messages (user_id)")
+        connection.execute("COMMIT")
         yield connection
 
 
@@ -68,6 +108,29 @@ def lmdb_engine(directory: Path, rows: int) -> Iterator[Any]:
             for number in range(rows):
                 transaction.put(*packed(message(number)), append=True)
         yield environment
+
+
+@contextlib.contextmanager
+def lmdb_clustered(directory: Path, rows: Iterable[Row]) -> Iterator[Any]:
+    """The same with these rows, in the order of conversation and id."""
+    import lmdb
+
+    environment = lmdb.open(str(directory / "lmdb"), map_size=4 << 30, writemap=True, sync=False)
+    with contextlib.closing(environment):
+        with environment.begin(write=True) as transaction:
+            for row in rows:
+                transaction.put(struct.pack(">QQ", row[1], row[0]), packed(row)[1])
+        yield environment
+
+
+@contextlib.contextmanager
+def duckdb_engine(directory: Path) -> Iterator[Any]:
+    """A DuckDB file with the empty table."""
+    import duckdb
+
+    with contextlib.closing(duckdb.connect(str(directory / "duckdb.db"))) as connection:
+        connection.execute(TABLE.replace("TIMESTAMP", "TIMESTAMPTZ"))
+        yield connection
 
 
 @contextlib.contextmanager

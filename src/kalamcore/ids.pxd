@@ -28,6 +28,14 @@ cdef extern from "ids.hpp" namespace "kalam" nogil:
         void one(char* out) except +raise_core_error
         void many(char* out, size_t count) except +raise_core_error
 
+    cdef cppclass ProcessIds:
+        CppSnowflakes snowflakes
+        CppUuid7 uuids
+        CppUlid ulids
+
+    ProcessIds& process_ids() except +raise_core_error
+
+cdef extern from "huge_pages.hpp" namespace "kalam" nogil:
     void expect_whole_write(void* begin, size_t size)
 
 

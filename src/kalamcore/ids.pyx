@@ -1,5 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=True
-"""Identifiers that sort by time: Snowflake, UUIDv7, ULID; one, and many."""
+"""Identifiers that sort by time: Snowflake, UUIDv7, ULID; one, and many.
+
+The functions give those of the process, the classes those of a generator of one's own.
+"""
 
 cimport cython
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
@@ -114,3 +117,96 @@ cdef class Ulids:
         with nogil:
             dereference(self.ids).many(out, count)
         return made
+
+
+# What kalamdb.ids offers. Native to the caller: a Python function around it would take longer than the id.
+
+def snowflake_id(count=None):
+    """One Snowflake id, or an int64 array of `count` of them: 41 bits of milliseconds since 2024-01-01Z, 10
+    of worker id (0 here), 12 of sequence. Raises ValueError for a negative count.
+
+    A forked child has the same worker id as its parent: across processes, use databases with a `worker_id`
+    each.
+    """
+    cdef CppSnowflakes* ids = &process_ids().snowflakes
+    cdef int64_t id = 0
+    cdef bytearray made
+    cdef int64_t* out
+    cdef Py_ssize_t wanted
+    if count is None:
+        if not ids.try_one(id):
+            with nogil:
+                id = ids.one()
+        return id
+    import numpy
+
+    wanted = counted(count, 1)
+    made = room(wanted, 8)
+    out = <int64_t*> PyByteArray_AS_STRING(made)
+    with nogil:
+        ids.many(out, wanted)
+    return numpy.frombuffer(made, numpy.dtype("<i8"))
+
+
+def uuid7(count=None):
+    """One UUID of version 7 (RFC 9562), 36 characters in lower case, or an Arrow array of `count` of them.
+
+    Raises ValueError for a negative count, or one beyond what an Arrow string array holds (59 million).
+    """
+    cdef CppUuid7* ids = &process_ids().uuids
+    cdef str one
+    cdef bytearray made
+    cdef char* out
+    cdef Py_ssize_t wanted
+    if count is None:
+        one = PyUnicode_New(36, 127)
+        ids.one(kalam_ascii_data(one))
+        return one
+    wanted = counted(count, 36)
+    made = room(wanted, 36)
+    out = PyByteArray_AS_STRING(made)
+    with nogil:
+        ids.many(out, wanted)
+    return strings(made, 36)
+
+
+def ulid(count=None):
+    """One ULID, 26 characters of Crockford base 32, or an Arrow array of `count` of them.
+
+    Raises ValueError for a negative count, or one beyond what an Arrow string array holds (82 million).
+    """
+    cdef CppUlid* ids = &process_ids().ulids
+    cdef str one
+    cdef bytearray made
+    cdef char* out
+    cdef Py_ssize_t wanted
+    if count is None:
+        one = PyUnicode_New(26, 127)
+        ids.one(kalam_ascii_data(one))
+        return one
+    wanted = counted(count, 26)
+    made = room(wanted, 26)
+    out = PyByteArray_AS_STRING(made)
+    with nogil:
+        ids.many(out, wanted)
+    return strings(made, 26)
+
+
+cdef Py_ssize_t counted(object count, Py_ssize_t width) except -1:
+    # Arrow's string array counts its bytes in 32 bits.
+    cdef Py_ssize_t most = 0x7FFFFFFF // width
+    if count < 0:
+        raise ValueError(f"count must not be negative, and is {count}")
+    if width > 1 and count > most:
+        raise ValueError(f"count must not exceed {most}, and is {count}")
+    return count
+
+
+cdef object strings(bytearray characters, Py_ssize_t width):
+    """Texts of `width` ASCII characters each, end to end, as an Arrow array over the same memory."""
+    import numpy
+    import pyarrow
+
+    cdef Py_ssize_t count = len(characters) // width
+    offsets = numpy.arange(0, (count + 1) * width, width, dtype=numpy.int32)
+    return pyarrow.StringArray.from_buffers(count, pyarrow.py_buffer(offsets), pyarrow.py_buffer(characters))

@@ -101,6 +101,7 @@ cdef extern from "store.hpp" namespace "kalam" nogil:
         CppWriteBatch(uint64_t snapshot, cpp_bool of_transaction) except +raise_core_error
         void add(OperationKind kind, uint64_t table_id, uint32_t version, string_view partition,
                  string_view key, string_view row) except +raise_core_error
+        void reserve(size_t bytes) except +raise_core_error
         void add_rows(OperationKind kind, uint64_t table_id, uint32_t version, string_view partition,
                       const EncodedRows& rows) except +raise_core_error
         void define_table(uint64_t table_id, uint32_t version, const StreamOptions& stream,
@@ -210,6 +211,11 @@ cdef extern from "transaction.hpp" namespace "kalam" nogil:
         void collect(CppWriteBatch& batch) except +raise_core_error
 
 
+# Bytes for the rest of `total` rows, some more than the first `done` took.
+cdef inline size_t room_for(size_t bytes, int64_t done, int64_t total) noexcept nogil:
+    return <size_t> (<double> bytes / done * (total - done) * 1.0625)
+
+
 cdef class WriteBatch:
     cdef unique_ptr[CppWriteBatch] batch
     # The key and row being encoded, kept for their memory.
@@ -250,3 +256,5 @@ cdef class Transaction(Readable):
     cdef unique_ptr[CppTransaction] transaction
 
     cdef CppReadable* readable(self) except NULL
+    # As write: the provisional sequence number of the last operation.
+    cdef uint64_t write_operations(self, CppWriteBatch* operations) except? 0

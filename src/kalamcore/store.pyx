@@ -112,6 +112,7 @@ cdef class WriteBatch:
         cdef int64_t begin = 0
         cdef int64_t end
         cdef int64_t total = dereference(columns).rows()
+        cdef size_t before = out.bytes()
         encoder.reset(new ArrowRowEncoder(dereference(layout.layout), dereference(columns)))
         try:
             with nogil:
@@ -120,6 +121,8 @@ cdef class WriteBatch:
                     encoded.clear()
                     dereference(encoder).encode(begin, end, encoded)
                     out.add_rows(OperationKind.kInsert, table_id, version, name, encoded)
+                    if begin == 0:
+                        out.reserve(room_for(out.bytes() - before, end, total))
                     begin = end
         except BaseException:
             out.back_to(mark)
@@ -550,9 +553,11 @@ cdef class Transaction(Readable):
 
         Raises DuplicateKeyError where a row that is inserted is visible here, WriteConflictError where one that is
         replaced or deleted is not."""
+        return self.write_operations(batch.batch.get())
+
+    cdef uint64_t write_operations(self, CppWriteBatch* operations) except? 0:
         self.readable()
         cdef CppTransaction* transaction = self.transaction.get()
-        cdef CppWriteBatch* operations = batch.batch.get()
         cdef uint64_t last
         if operations.bytes() <= SHORT_COMMIT_BYTES:
             return transaction.write(dereference(operations))

@@ -5,7 +5,7 @@ from typing import Any, Generic, TypeVar, final
 
 from kalamcore.cursor import Cursor
 from kalamcore.rows import Layout, Reader
-from kalamcore.store import Store
+from kalamcore.store import Store, Transaction
 
 # Where a cell comes from, and what the second item of a source is.
 PARAMETER: int  # the index of the parameter
@@ -45,10 +45,24 @@ class InsertPlan(Generic[_Answer]):
         result: type[_Answer],
     ) -> None: ...
     def run(
-        self, values: Sequence[object], literals: Sequence[object], user: str, sync: bool, started: int
+        self,
+        values: Sequence[object],
+        literals: Sequence[object],
+        user: str,
+        sync: bool,
+        started: int,
+        transaction: Transaction | None = None,
     ) -> _Answer:
-        """Insert the statement's rows. `values`: a list or tuple. `started`: of time.perf_counter_ns()."""
-    def run_many(self, rows: Sequence[Sequence[object]], user: str, sync: bool, started: int) -> _Answer:
+        """Insert the statement's rows. `values`: a list or tuple. `started`: of time.perf_counter_ns(). `transaction`:
+        where they are written to; None to commit them."""
+    def run_many(
+        self,
+        rows: Sequence[Sequence[object]],
+        user: str,
+        sync: bool,
+        started: int,
+        transaction: Transaction | None = None,
+    ) -> _Answer:
         """Insert the statement's rows once for each list or tuple of values, in one commit."""
 
 @final
@@ -76,7 +90,13 @@ class ChangePlan(Generic[_Answer]):
         result: type[_Answer],
     ) -> None: ...
     def run(
-        self, values: Sequence[object], literals: Sequence[object], user: str, sync: bool, started: int
+        self,
+        values: Sequence[object],
+        literals: Sequence[object],
+        user: str,
+        sync: bool,
+        started: int,
+        transaction: Transaction | None = None,
     ) -> _Answer:
         """Change the row, if it is there. Raises as InsertPlan.run, ValueMismatchError also for a key that is no int of
         64 bits or text as its column is, WriteConflictError where another changed the row meanwhile."""

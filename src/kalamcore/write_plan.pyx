@@ -20,7 +20,7 @@ from libcpp.string_view cimport string_view
 
 from kalamcore.cursor cimport Cursor, new_cursor
 from kalamcore.rows cimport Layout, Reader, append_key_of, timestamp_value
-from kalamcore.store cimport CppStore, CppWriteBatch, FoundRow, OperationKind, Store
+from kalamcore.store cimport CppReadable, CppWriteBatch, FoundRow, OperationKind, Store, Transaction, room_for
 
 from kalamcore.errors import ValueMismatchError
 
@@ -46,6 +46,8 @@ cdef object UuidType = uuid.UUID
 cdef object Date = datetime.date
 cdef object Time = datetime.time
 cdef size_t KEPT_BYTES_MAX = 1 << 20
+# Rows after which it is known how much room the rest will take.
+cdef Py_ssize_t SAMPLED_ROWS = 1000
 
 
 cdef extern from *:
@@ -167,6 +169,21 @@ cdef object answer(type result, Py_ssize_t count, str message, int64_t started):
     return made
 
 
+# What a statement sees: all that is published, or its transaction's own snapshot.
+cdef inline uint64_t snapshot_of(Store store, Transaction transaction) except? 0:
+    if transaction is None:
+        return store.opened().snapshot()
+    return transaction.readable().snapshot()
+
+
+cdef inline int take(Store store, Transaction transaction, CppWriteBatch* batch, bint sync) except -1:
+    if transaction is None:
+        store.commit_operations(batch, sync)
+    else:
+        transaction.write_operations(batch)
+    return 0
+
+
 cdef bytes NOBODY = b""
 
 
@@ -245,19 +262,19 @@ cdef class InsertPlan:
             first += self.width
         return 0
 
-    def run(self, values, literals, user, bint sync, int64_t started):
+    def run(self, values, literals, user, bint sync, int64_t started, Transaction transaction=None):
         """Insert the statement's rows."""
         cdef unique_ptr[CppWriteBatch] batch
         check_given(values, self.given)
-        batch = take_batch(self.store.opened().snapshot())
+        batch = take_batch(snapshot_of(self.store, transaction))
         self.add(batch.get(), partition_of(self.shared, user), values, literals, user, self.cells.now())
-        self.store.commit_operations(batch.get(), sync)
+        take(self.store, transaction, batch.get(), sync)
         keep_batch(batch, KEPT_BYTES_MAX)
         return answer(self.result, self.rows, self.message, started)
 
-    def run_many(self, rows, user, bint sync, int64_t started):
+    def run_many(self, rows, user, bint sync, int64_t started, Transaction transaction=None):
         """Insert the statement's rows once for each list or tuple of values, in one commit."""
-        cdef unique_ptr[CppWriteBatch] batch = take_batch(self.store.opened().snapshot())
+        cdef unique_ptr[CppWriteBatch] batch = take_batch(snapshot_of(self.store, transaction))
         cdef bytes partition = partition_of(self.shared, user)
         cdef object now = self.cells.now()
         cdef Py_ssize_t count = 0
@@ -265,7 +282,9 @@ cdef class InsertPlan:
             count += self.rows
             check_given(values, self.given)
             self.add(batch.get(), partition, values, None, user, now)
-        self.store.commit_operations(batch.get(), sync)
+            if count == SAMPLED_ROWS * self.rows and (type(rows) is list or type(rows) is tuple):
+                batch.get().reserve(room_for(batch.get().bytes(), SAMPLED_ROWS, len(rows)))
+        take(self.store, transaction, batch.get(), sync)
         keep_batch(batch, KEPT_BYTES_MAX)
         return answer(self.result, count, f"Inserted {count} row(s)", started)
 
@@ -310,11 +329,11 @@ cdef class ChangePlan:
         self.cells = _Cells([source for _, source in changes], [position for position, _ in changes], types,
                             codes, convert, now_us)
 
-    def run(self, values, literals, user, bint sync, int64_t started):
+    def run(self, values, literals, user, bint sync, int64_t started, Transaction transaction=None):
         """Change the row, if it is there."""
-        cdef CppStore* store = self.store.opened()
+        cdef CppReadable* seen = self.store.readable() if transaction is None else transaction.readable()
         cdef unique_ptr[CppWriteBatch] batch
-        cdef uint64_t snapshot = store.snapshot()
+        cdef uint64_t snapshot = snapshot_of(self.store, transaction)
         cdef FoundRow found
         cdef string key
         cdef string row
@@ -331,7 +350,7 @@ cdef class ChangePlan:
         append_key_of(wanted, self.key.code, key)
         partition = partition_of(self.shared, user)
         name = string_view(PyBytes_AS_STRING(partition), PyBytes_GET_SIZE(partition))
-        if not store.get(self.table_id, name, string_view(key.data(), key.size()), snapshot, False, found):
+        if not seen.get(self.table_id, name, string_view(key.data(), key.size()), snapshot, False, found):
             return answer(self.result, 0, self.none_changed, started)
         old = self.reader.decode_view(found.row.data, found.row.size, self.columns, found.row.sequence, False)
         if not self.deletes:
@@ -341,7 +360,7 @@ cdef class ChangePlan:
         batch.get().add(OperationKind.kDelete if self.deletes else OperationKind.kReplace, self.table_id,
                         self.version, name, string_view(key.data(), key.size()),
                         string_view(row.data(), row.size()))
-        self.store.commit_operations(batch.get(), sync)
+        take(self.store, transaction, batch.get(), sync)
         keep_batch(batch, KEPT_BYTES_MAX)
         return answer(self.result, 1, self.one_changed, started)
 

@@ -330,7 +330,10 @@ class Database:
 
     def statistics(self) -> Mapping[str, int]:
         """Figures for system.stats."""
-        return {**self.engine.store.statistics(), "jobs": 0 if self._jobs is None else self._jobs.count()}
+        figures = dict(self.engine.store.statistics())
+        figures["memtable_row_bytes"] = figures["memtable_bytes"] // max(figures["memtable_entries"], 1)
+        figures["jobs"] = 0 if self._jobs is None else self._jobs.count()
+        return figures
 
     # For the application
 
@@ -438,7 +441,8 @@ class Database:
         return self.engine.checkpoint()
 
     def stats(self) -> dict[str, int]:
-        """Figures of the database: bytes and entries in memory, rows of streams, bytes of the log, jobs at work."""
+        """Figures of the database: bytes and entries in memory, and bytes an entry; rows of streams, bytes of the log,
+        hot segments and caches, jobs at work."""
         self.check_open()
         return dict(self.statistics())
 

@@ -512,7 +512,10 @@ class Statement:
         else:
             count = 0
             for parameters in parameter_rows:
-                result = session._timed(self, parameters, started)
+                written = None
+                if self._plan is not None:
+                    written = write_plan.run(self._plan, session, parameters, self.scan, started, self.sql)
+                result = session._timed(self, parameters, started) if written is None else written
                 count += result.rowcount
             result.rowcount = count
         result.took_ms = (time.perf_counter_ns() - started) / 1e6

@@ -3,8 +3,10 @@
 import datetime
 import decimal
 import threading
+import time
 import uuid
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,6 +19,8 @@ from kalamdb.errors import (
     DatabaseClosed,
     Error,
     InvalidParameter,
+    InvalidTransactionState,
+    SerializationFailure,
     UndefinedTable,
     UniqueViolation,
 )
@@ -138,6 +142,11 @@ def histories(draw):
 
     statements = []
     for _ in range(draw(st.integers(1, 8))):
+        if draw(st.integers(0, 3)) == 0:
+            statements.append(
+                ("execute", draw(st.sampled_from(["BEGIN", "BEGIN", "COMMIT", "ROLLBACK"])), None)
+            )
+            continue
         way = draw(st.sampled_from(["execute", "prepare", "literals", "many"]))
         verb = draw(st.sampled_from(["insert", "insert", "insert", "update", "delete"]))
         if verb == "insert":
@@ -193,8 +202,10 @@ def test_both_ways_give_the_same_rows_results_and_errors(history):
                 assert run(sessions[0], way, sql, given_values) == run(sessions[1], way, sql, given_values), (
                     sql
                 )
-        rows = [sorted(map(repr, session.execute("SELECT * FROM t"))) for session in sessions]
-        assert rows[0] == rows[1]
+            # What the session sees, in its transaction or not, and what everybody else does.
+            for readers in (sessions, (short.session("ada"), general.session("ada"))):
+                rows = [sorted(map(repr, reader.execute("SELECT * FROM t"))) for reader in readers]
+                assert rows[0] == rows[1]
 
 
 @pytest.fixture
@@ -319,6 +330,87 @@ def test_a_transaction_holds_plain_writes_back_until_it_commits(notes):
     assert other.execute("SELECT * FROM app.notes").fetchall() == [(1, "c"), (2, "b")]
 
 
+def test_plain_statements_take_the_short_way_inside_a_transaction(notes, short_ways):
+    session = notes.session("ada", role="service")
+    insert = session.prepare("INSERT INTO app.notes VALUES (?, ?)")
+    change = session.prepare("UPDATE app.notes SET body = ? WHERE id = ?")
+    with session.transaction():
+        insert.execute((1, "a"))
+        insert.executemany([(2, "b"), (3, "c")])
+        assert change.execute(("d", 1)).rowcount == 1
+        assert change.executemany([("e", 2), ("f", 3), ("g", 4)]).rowcount == 2
+        assert session.execute("DELETE FROM app.notes WHERE id = ?", [3]).rowcount == 1
+        session.execute("DELETE FROM app.notes WHERE id = ?", [3])
+        assert session.execute("SELECT * FROM app.notes").fetchall() == [(1, "d"), (2, "e")]
+    # The first DELETE had no plan yet.
+    assert short_ways == {"answered": 7, "gave up": 0}
+    assert notes.execute("SELECT * FROM app.notes").fetchall() == [(1, "d"), (2, "e")]
+
+
+def test_a_key_that_is_taken_in_a_transaction_is_refused_and_the_transaction_goes_on(notes):
+    session = notes.session("ada", role="service")
+    insert = session.prepare("INSERT INTO app.notes VALUES (?, ?)")
+    insert.execute((1, "a"))
+    with session.transaction():
+        insert.execute((2, "b"))
+        for taken in (1, 2):
+            with pytest.raises(UniqueViolation, match=rf"primary key of app\.notes: {taken}"):
+                insert.execute((taken, "again"))
+        with pytest.raises(UniqueViolation):
+            insert.executemany([(3, "c"), (2, "again")])
+        session.execute("DELETE FROM app.notes WHERE id = 1")
+        insert.execute((1, "new"))
+    assert notes.execute("SELECT * FROM app.notes").fetchall() == [(1, "new"), (2, "b")]
+
+
+def test_plain_writes_of_two_transactions_conflict_at_commit(notes):
+    notes.execute("INSERT INTO app.notes VALUES (1, 'a')")
+    first, second = notes.session("ada", role="service"), notes.session("bob", role="service")
+    for session in (first, second):
+        session.begin()
+        session.prepare("UPDATE app.notes SET body = ? WHERE id = ?").execute((session.user, 1))
+    first.commit()
+    with pytest.raises(SerializationFailure):
+        second.commit()
+    assert notes.execute("SELECT body FROM app.notes").fetchall() == [("ada",)]
+
+
+def test_a_transaction_older_than_the_table_writes_by_its_own_catalog(notes, short_ways):
+    session = notes.session("ada", role="service")
+    insert = session.prepare("INSERT INTO app.notes (id, body) VALUES (?, ?)")
+    session.begin()
+    notes.execute("ALTER TABLE app.notes ADD COLUMN n BIGINT DEFAULT 5")
+    insert.execute((1, "a"))
+    assert short_ways == {"answered": 0, "gave up": 1}
+    assert session.execute("SELECT * FROM app.notes").fetchall() == [(1, "a")]
+    with pytest.raises(SerializationFailure, match="altered"):
+        session.commit()
+
+
+def test_a_transaction_that_was_idle_for_too_long_refuses_plain_writes(directory):
+    with kalamdb.open(directory, transaction_timeout_s=0.05) as db:
+        db.execute("CREATE TABLE t (id BIGINT PRIMARY KEY)")
+        session = db.session("ada", role="service")
+        insert = session.prepare("INSERT INTO t VALUES (?)")
+        session.begin()
+        insert.execute((1,))
+        time.sleep(0.1)
+        with pytest.raises(InvalidTransactionState, match="idle"):
+            insert.execute((2,))
+        insert.execute((3,))
+        assert session.execute("SELECT * FROM t").fetchall() == [(3,)]
+
+
+def test_many_changes_by_key_run_in_their_order(notes, short_ways):
+    notes.execute("INSERT INTO app.notes VALUES (1, 'a'), (2, 'b')")
+    change = notes._root.prepare("UPDATE app.notes SET body = ? WHERE id = ?")
+    assert change.executemany([("c", 1), ("d", 1), ("e", "2"), ("f", 9)]).rowcount == 3
+    assert notes.execute("SELECT * FROM app.notes").fetchall() == [(1, "d"), (2, "e")]
+    with pytest.raises(InvalidParameter):
+        change.executemany([("g", 1), ("h",)])
+    assert notes.execute("SELECT * FROM app.notes").fetchall() == [(1, "d"), (2, "e")]
+
+
 def test_a_closed_database_refuses_plain_writes(directory):
     with kalamdb.open(directory) as db:
         db.execute("CREATE TABLE t (id BIGINT PRIMARY KEY)")
@@ -387,3 +479,36 @@ def test_defaults_of_many_arrow_rows_are_what_single_rows_get(db):
     assert [row[2] for row in rows] == sorted(row[2] for row in rows)
     assert {len(row[2]) for row in rows} == {26}
     assert {row[3:] for row in rows} == {(rows[0][3], "ada", 3, decimal.Decimal("1.50"), -4)}
+
+
+def test_thousands_of_rows_of_growing_length_are_written_whole_or_not_at_all(notes):
+    rows = [(n, f"{n} " * (n // 50)) for n in range(5_000)]
+    with pytest.raises(UniqueViolation, match=r"primary key of app\.notes: 17"):
+        notes.executemany("INSERT INTO app.notes VALUES (?, ?)", [*rows, (17, "again")])
+    assert notes.execute("SELECT COUNT(*) FROM app.notes").fetchall() == [(0,)]
+    assert notes.executemany("INSERT INTO app.notes VALUES (?, ?)", rows[::-1]).rowcount == 5_000
+    assert notes.execute("SELECT * FROM app.notes ORDER BY id").fetchall() == rows
+
+
+def test_thousands_of_arrow_rows_of_growing_length_are_written_whole_or_not_at_all(notes):
+    rows = [(n, f"{n} " * (n // 200)) for n in range(20_000)]
+    table = pa.table({"id": [n for n, _ in rows], "body": [body for _, body in rows]})
+    with pytest.raises(UniqueViolation, match=r"primary key of app\.notes: 0"):
+        notes._root.insert("app.notes", pa.concat_tables([table, table.slice(0, 1)]))
+    assert notes.execute("SELECT COUNT(*) FROM app.notes").fetchall() == [(0,)]
+    assert notes._root.insert("app.notes", table).rowcount == 20_000
+    assert notes.execute("SELECT * FROM app.notes ORDER BY id").fetchall() == rows
+
+
+def test_a_large_commit_over_several_tables_by_turns_finds_every_key(notes):
+    notes.execute("CREATE TABLE app.others (id BIGINT PRIMARY KEY, body TEXT)")
+    session = notes.session("ada", role="service")
+    with session.transaction():
+        for n in range(300):
+            session.execute("INSERT INTO app.notes VALUES (?, ?)", (n * 7919 % 300, "note"))
+            session.execute("INSERT INTO app.others VALUES (?, ?)", (n, "other"))
+    for table in ("notes", "others"):
+        found = notes.execute(f"SELECT id FROM app.{table} ORDER BY id").fetchall()
+        assert found == [(n,) for n in range(300)]
+        for n in range(300):
+            assert notes.execute(f"SELECT id FROM app.{table} WHERE id = ?", [n]).fetchall() == [(n,)]

@@ -111,6 +111,47 @@ def test_ten_thousand_small_partitions_take_little_memory() -> None:
     assert table.entries == 30_000
 
 
+def test_partitions_written_by_turns_keep_their_rows_and_take_little_more_memory_than_one_after_the_other() -> (
+    None
+):
+    users, rows = 50, 400
+
+    def written(places: list[tuple[int, int]]) -> MemTable:
+        table = MemTable()
+        for sequence, (user, row) in enumerate(places, start=1):
+            value = b"%d of %d " % (row, user) * (row % 30 + 1)
+            table.put(1, b"user-%d" % user, row.to_bytes(8, "big"), sequence, value)
+        return table
+
+    by_turns = written([(user, row) for row in range(rows) for user in range(users)])
+    in_blocks = written([(user, row) for user in range(users) for row in range(rows)])
+
+    for table in (by_turns, in_blocks):
+        for reverse in (False, True):
+            found = list(table.scan(1, b"user-7", LATEST, reverse=reverse))
+            order = range(rows)[::-1] if reverse else range(rows)
+            assert [(key, value) for key, _, _, value in found] == [
+                (row.to_bytes(8, "big"), b"%d of 7 " % row * (row % 30 + 1)) for row in order
+            ]
+    assert by_turns.bytes < in_blocks.bytes * 1.2
+
+
+def test_a_row_larger_than_the_memory_partitions_take_at_once_is_kept_whole() -> None:
+    table = MemTable()
+    for sequence, size in enumerate([10, 2_000, 40, 700_000, 40, 5_000_000, 40], start=1):
+        table.put(TABLE, b"p", b"%d" % sequence, sequence, b"x" * size)
+
+    assert [len(row) for *_, row in table.scan(TABLE, b"p", LATEST)] == [
+        10,
+        2_000,
+        40,
+        700_000,
+        40,
+        5_000_000,
+        40,
+    ]
+
+
 def test_a_frozen_memtable_takes_no_more_writes_and_still_reads() -> None:
     table = MemTable()
     table.put(TABLE, b"", b"k", 1, b"row")

@@ -31,13 +31,19 @@ class Arena {
     std::uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
 
   private:
+    struct Free {
+        std::size_t size;
+        void operator()(char* block) const;
+    };
+    using Block = std::unique_ptr<char[], Free>;
+
     char* allocate_block(std::size_t size);
 
     char* next_ = nullptr;
     char* end_ = nullptr;
     std::size_t block_bytes_ = 4096;
     std::atomic<std::uint64_t> bytes_{0};
-    std::vector<std::unique_ptr<char[]>> blocks_;
+    std::vector<Block> blocks_;
 };
 
 }  // namespace kalam

@@ -1,8 +1,6 @@
 #include "ids.hpp"
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
+#include <pthread.h>
 
 #include <algorithm>
 #include <bit>
@@ -329,17 +327,30 @@ void Ulid::many(char* out, std::size_t count) {
     }
 }
 
-void expect_whole_write(void* begin, std::size_t size) noexcept {
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-    constexpr std::uintptr_t kPage = std::uintptr_t{1} << 21;
-    const auto from = (reinterpret_cast<std::uintptr_t>(begin) + kPage - 1) & ~(kPage - 1);
-    const auto to = (reinterpret_cast<std::uintptr_t>(begin) + size) & ~(kPage - 1);
-    // A refusal leaves the pages small, and nothing else.
-    if (from < to) (void)::madvise(reinterpret_cast<void*>(from), to - from, MADV_HUGEPAGE);
-#else
-    (void)begin;
-    (void)size;
-#endif
+namespace {
+
+// Null until first asked for, and in a child that was just forked; those of its parent are left where they
+// are, for a thread that did not come along may have been within them.
+std::atomic<ProcessIds*> ids_of_process{nullptr};
+
+void forget_ids_after_fork() {
+    ids_of_process.store(nullptr, std::memory_order_relaxed);
+}
+
+ProcessIds& make_process_ids() {
+    static const int watched = ::pthread_atfork(nullptr, nullptr, forget_ids_after_fork);
+    if (watched != 0) throw std::bad_alloc();  // the one error it knows
+    auto made = std::make_unique<ProcessIds>();
+    ProcessIds* found = nullptr;
+    if (ids_of_process.compare_exchange_strong(found, made.get())) return *made.release();
+    return *found;
+}
+
+}  // namespace
+
+ProcessIds& process_ids() {
+    ProcessIds* found = ids_of_process.load(std::memory_order_acquire);
+    return found ? *found : make_process_ids();
 }
 
 }  // namespace kalam

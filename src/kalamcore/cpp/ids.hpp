@@ -150,8 +150,15 @@ class Ulid {
     Place last_{0, 0, 0};
 };
 
-// A hint that a buffer of many ids is about to be written whole: in small pages its first touch would cost as
-// much as the ids. Does nothing to a small buffer, or where the system does not know the hint.
-void expect_whole_write(void* begin, std::size_t size) noexcept;
+// The generators of a process, for ids outside of a database.
+struct ProcessIds {
+    Snowflakes snowflakes;
+    Uuid7 uuids;
+    Ulid ulids;
+};
+
+// Made when first asked for. A forked child gets its own, so that it neither repeats what its parent will
+// give out nor waits for a lock that a thread of the parent held.
+ProcessIds& process_ids();
 
 }  // namespace kalam

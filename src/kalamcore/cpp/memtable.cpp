@@ -12,6 +12,11 @@ namespace {
 // A partition gets its index, and the whole height of its list, beyond these many keys.
 constexpr std::uint64_t kIndexedKeys = 32;
 constexpr std::uint64_t kTallKeys = 64;
+// Beyond so many bytes a partition takes memory in pieces of its own: an eighth of what it has, within
+// bounds.
+constexpr std::uint64_t kScatteredBytes = 1024;
+constexpr std::uint64_t kPieceBytesMin = 1024;
+constexpr std::uint64_t kPieceBytesMax = 16384;
 
 __extension__ typedef unsigned __int128 wide;
 
@@ -85,19 +90,6 @@ const Node* Partition::seek_back(std::string_view key) const {
     return node && node->key() == key ? node : before[0];
 }
 
-const Node* Partition::last() const {
-    Tower* head = head_.load(std::memory_order_acquire);
-    Node::Link* links = head->links();
-    Node* at = nullptr;
-    for (std::size_t level = head->height; level-- > 0;) {
-        while (Node* next = links[level].load(std::memory_order_acquire)) {
-            at = next;
-            links = at->links();
-        }
-    }
-    return at;
-}
-
 const Node* Partition::find(std::string_view key) const {
     if (index_.built()) {
         return index_.find(hash_bytes(seed_, key), [&](const Node& node) { return node.key() == key; });
@@ -142,23 +134,9 @@ PartitionCursor::PartitionCursor(const Partition& partition, std::uint64_t snaps
     }
 }
 
-const Version* PartitionCursor::next() {
-    while (const Node* node = next_) {
-        if (limited_) {
-            int order = compare(*node, limit_prefix_, limit_);
-            if (reverse_ ? order < 0 : order > 0) {
-                next_ = nullptr;
-                break;
-            }
-        }
-        next_ = (reverse_ ? node->back : node->links()[0]).load(std::memory_order_acquire);
-        const Version* version = node->visible(snapshot_);
-        if (version && (deleted_ || !version->deleted)) {
-            at_ = node;
-            return version;
-        }
-    }
-    return nullptr;
+bool PartitionCursor::beyond(const Node& node) const {
+    int order = compare(node, limit_prefix_, limit_);
+    return reverse_ ? order < 0 : order > 0;
 }
 
 MemTable::MemTable(std::uint64_t seed) : seed_(seed), random_(seed | 1) {
@@ -246,6 +224,32 @@ Node* MemTable::node(Partition* partition, std::string_view key) {
     return insert_node(partition, key, before);
 }
 
+void MemTable::expect(const Partition* partition, std::string_view key) const {
+    if (partition->index_.built()) partition->index_.expect(hash_bytes(partition->seed_, key));
+}
+
+// Memory for a node or a version. Those of one partition lie together, however its writes and those of others
+// came: reading a partition is reading memory in order, where a miss of the cache for each row would be most
+// of the time.
+char* MemTable::allocate(Partition* partition, std::size_t size) {
+    size = (size + 7) & ~std::size_t{7};
+    if (size > static_cast<std::size_t>(partition->free_end_ - partition->free_)) {
+        std::uint64_t piece =
+            std::clamp(partition->bytes_ / 8 & ~std::uint64_t{7}, kPieceBytesMin, kPieceBytesMax);
+        if (partition->bytes_ < kScatteredBytes || size > piece / 2) {
+            char* alone = arena_.allocate(size);
+            partition->bytes_ += size;
+            return alone;
+        }
+        partition->free_ = arena_.allocate(piece);
+        partition->free_end_ = partition->free_ + piece;
+    }
+    char* given = partition->free_;
+    partition->free_ += size;
+    partition->bytes_ += size;
+    return given;
+}
+
 Node* MemTable::insert_node(Partition* partition, std::string_view key, Node** before) {
     if (frozen()) throw Error("the memtable is frozen; write to the active one");
     bool at_end = before == partition->tails_;
@@ -263,7 +267,7 @@ Node* MemTable::insert_node(Partition* partition, std::string_view key, Node** b
     random_ ^= random_ << 17;
     std::uint32_t height = 1 + static_cast<std::uint32_t>(std::countr_zero(random_ >> 8 | 1ull << 54) / 2);
     height = std::min(height, static_cast<std::uint32_t>(head->height));
-    char* memory = arena_.allocate(sizeof(Node) + height * sizeof(Node::Link) + key.size());
+    char* memory = allocate(partition, sizeof(Node) + height * sizeof(Node::Link) + key.size());
     Node* made = new (memory) Node{};
     made->prefix = prefix_of(key);
     made->hash = hash_bytes(partition->seed_, key);
@@ -296,7 +300,11 @@ Node* MemTable::insert_node(Partition* partition, std::string_view key, Node** b
         if (!made->links()[level].load(std::memory_order_relaxed)) partition->tails_[level] = made;
     }
     // A reader going down that misses the node here misses what is newer than its snapshot.
-    if (after) after->back.store(made, std::memory_order_release);
+    if (after) {
+        after->back.store(made, std::memory_order_release);
+    } else {
+        partition->last_.store(made, std::memory_order_release);
+    }
     partition->keys_++;
     return made;
 }
@@ -324,7 +332,7 @@ bool MemTable::push(Partition* partition, Node* node, std::uint64_t sequence, st
     }
     if (older && older->sequence == sequence) return false;
 
-    char* memory = arena_.allocate(sizeof(Version) + row.size());
+    char* memory = allocate(partition, sizeof(Version) + row.size());
     Version* made = new (memory) Version{sequence, {}, static_cast<std::uint32_t>(row.size()), deleted};
     made->previous.store(older, std::memory_order_relaxed);
     if (!row.empty()) std::memcpy(memory + sizeof(Version), row.data(), row.size());

@@ -82,8 +82,13 @@ class PointerTable {
         if (!slots || slots->used >= slots->mask / 4 * 3) {
             Slots* larger = make(arena, slots ? (slots->mask + 1) * 2 : 8);
             for (std::uint32_t at = 0; slots && at <= slots->mask; at++) {
-                std::uint64_t slot = slots->slot()[at].load(std::memory_order_relaxed);
-                if (slot) place(larger, reinterpret_cast<T*>(static_cast<std::uintptr_t>(slot & kAddress)));
+                // Where an item goes is told by its whole hash, which is far away, as is its place then.
+                constexpr std::uint32_t kAhead = 16;
+                if (at + kAhead <= slots->mask) __builtin_prefetch(item_at(slots, at + kAhead));
+                if (at + kAhead / 2 <= slots->mask) {
+                    if (const T* soon = item_at(slots, at + kAhead / 2)) expect(larger, soon->hash);
+                }
+                if (T* moved = item_at(slots, at)) place(larger, moved);
             }
             slots = larger;
             place(slots, item);
@@ -98,6 +103,11 @@ class PointerTable {
         Slots* slots = make(arena, std::bit_ceil(count * 2));
         each([slots](T* item) { place(slots, item); });
         slots_.store(slots, std::memory_order_release);
+    }
+    // A hint that an item of this hash is about to be looked for or inserted.
+    void expect(std::uint32_t hash) const {
+        const Slots* slots = slots_.load(std::memory_order_acquire);
+        if (slots) expect(slots, hash);
     }
     bool built() const { return slots_.load(std::memory_order_acquire) != nullptr; }
 
@@ -116,6 +126,13 @@ class PointerTable {
         Slots* slots = new (memory) Slots{size - 1, 0};
         for (std::uint32_t at = 0; at < size; at++) new (slots->slot() + at) std::atomic<std::uint64_t>(0);
         return slots;
+    }
+    static void expect(const Slots* slots, std::uint32_t hash) {
+        __builtin_prefetch(slots->slot() + (hash & slots->mask), 1);
+    }
+    static T* item_at(const Slots* slots, std::uint32_t at) {
+        std::uint64_t slot = slots->slot()[at].load(std::memory_order_relaxed);
+        return reinterpret_cast<T*>(static_cast<std::uintptr_t>(slot & kAddress));
     }
     static void place(Slots* slots, T* item) {
         std::uint64_t address = static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(item));
@@ -178,18 +195,24 @@ class Partition {
     const Node* first() const {
         return head_.load(std::memory_order_acquire)->links()[0].load(std::memory_order_acquire);
     }
-    const Node* last() const;
+    const Node* last() const { return last_.load(std::memory_order_acquire); }
 
     const std::uint32_t length_;
     const std::uint64_t table_id_;
     std::atomic<Tower*> head_{nullptr};
-    PointerTable<Node> index_;  // built once there are many keys
+    std::atomic<Node*> last_{nullptr};  // linked; the highest but for those that were linked just now
+    PointerTable<Node> index_;          // built once there are many keys
     std::atomic<std::uint64_t> live_rows_{0};
     std::atomic<std::uint64_t> last_change_{0};
     Partition* next_of_table_ = nullptr;
-    // Of the writer alone: the last node per level (null: the head), and how many keys there are.
+    // Of the writer alone: the last node per level (null: the head), how many keys there are, the piece of
+    // memory that its nodes and versions are put into one after the other, and how many bytes they have had
+    // in all.
     Node** tails_ = nullptr;
     std::uint64_t keys_ = 0;
+    char* free_ = nullptr;
+    char* free_end_ = nullptr;
+    std::uint64_t bytes_ = 0;
     std::uint32_t seed_;
 };
 
@@ -201,11 +224,44 @@ class PartitionCursor {
     PartitionCursor(const Partition& partition, std::uint64_t snapshot, const Bounds& bounds, bool reverse,
                     bool deleted);
     // The next version, or null at the end; tombstones only where they were asked for.
-    const Version* next();
+    const Version* next() {
+        while (const Node* node = next_) {
+            if (limited_ && beyond(*node)) {
+                next_ = nullptr;
+                break;
+            }
+            next_ = (reverse_ ? node->back : node->links()[0]).load(std::memory_order_acquire);
+            fetch_ahead(node, next_);
+            const Version* version = node->visible(snapshot_);
+            if (version && (deleted_ || !version->deleted)) {
+                at_ = node;
+                return version;
+            }
+        }
+        return nullptr;
+    }
     // The key of what next() gave last.
     std::string_view key() const { return at_->key(); }
 
   private:
+    // Whether the node lies behind the limit.
+    bool beyond(const Node& node) const;
+    // Rows that were written one after the other lie so in memory: what is some steps ahead is asked for now,
+    // as each step would wait for the one before it.
+    static void fetch_ahead(const Node* node, const Node* next) {
+        constexpr std::ptrdiff_t kStepBytesMax = 512;
+        constexpr std::ptrdiff_t kStepsAhead = 4;
+        std::ptrdiff_t step = static_cast<std::ptrdiff_t>(reinterpret_cast<std::uintptr_t>(next) -
+                                                          reinterpret_cast<std::uintptr_t>(node));
+        std::ptrdiff_t size = step < 0 ? -step : step;
+        if (size > kStepBytesMax) return;
+        std::uintptr_t ahead =
+            reinterpret_cast<std::uintptr_t>(next) + static_cast<std::uintptr_t>(step * kStepsAhead);
+        for (std::ptrdiff_t at = 0; at < size; at += 64) {
+            __builtin_prefetch(reinterpret_cast<const void*>(ahead + static_cast<std::uintptr_t>(at)));
+        }
+    }
+
     const Node* next_;
     const Node* at_ = nullptr;
     std::string_view limit_;
@@ -235,6 +291,8 @@ class MemTable {
     Partition* partition(std::uint64_t table_id, std::string_view name);
     // The key's node, made where there is none; invisible until something is pushed on it.
     Node* node(Partition* partition, std::string_view key);
+    // A hint that node() is about to be asked for this key.
+    void expect(const Partition* partition, std::string_view key) const;
     // Adds a version. False where the key has one with this sequence already. REQUIRES: key length < 2^27.
     bool push(Partition* partition, Node* node, std::uint64_t sequence, std::string_view row, bool deleted);
     // Takes back the versions of a key from sequence `from` on; their memory is lost.
@@ -256,6 +314,7 @@ class MemTable {
 
     std::uint32_t hash_of(std::uint64_t table_id, std::string_view name) const;
     const Partition* find_hashed(std::uint32_t hash, std::uint64_t table_id, std::string_view name) const;
+    char* allocate(Partition* partition, std::size_t size);
     Node* insert_node(Partition* partition, std::string_view key, Node** before);
     void grow_tower(Partition* partition);
     void count_change(Partition* partition, std::uint64_t sequence, bool was_live, bool is_live);

@@ -13,6 +13,8 @@ namespace {
 
 constexpr std::int64_t kEpochMs = 1704067200000;  // 2024-01-01Z
 constexpr auto kCheckpointPause = std::chrono::seconds(1);
+constexpr std::uint64_t kManyOperations = 64;
+constexpr int kOperationsAhead = 8;
 constexpr std::int64_t kLeaseMs = 10'000;
 constexpr auto kPurgeInterval = std::chrono::milliseconds(250);
 
@@ -97,6 +99,11 @@ void WriteBatch::reuse(std::uint64_t snapshot) {
     in_segments_.clear();
     probed_generation_ = 0;
     state_.store(State::kOpen, std::memory_order_relaxed);
+}
+
+void WriteBatch::reserve(std::size_t bytes) {
+    if (body_.capacity() - body_.size() >= bytes) return;
+    body_.reserve(body_.size() + bytes);
 }
 
 void WriteBatch::require_open() const {
@@ -385,7 +392,16 @@ std::uint64_t Store::apply(const WriteBatch& batch, std::uint64_t first, CommitT
     bool stream = false;
     std::uint64_t logged = 0;
     std::int64_t now_us = 0;
+    // In a large batch a second reader is some operations ahead, and asks for where their keys will be.
+    OperationReader ahead(batch.body_, batch.operations_);
+    RowOperation coming;
+    bool looks_ahead = batch.operations_ >= kManyOperations;
+    for (int at = 0; at < kOperationsAhead && looks_ahead; at++) looks_ahead = ahead.next(coming);
     while (reader.next(operation)) {
+        if (looks_ahead && partition) {
+            looks_ahead = ahead.next(coming);
+            memtable_->expect(partition, coming.key);
+        }
         if (!operation.same_partition) {
             stream = tables_.find(operation.table_id)->second.stream;
             if (!stream) partition = memtable_->partition(operation.table_id, operation.partition);

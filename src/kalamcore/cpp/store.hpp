@@ -78,6 +78,9 @@ class WriteBatch {
     explicit WriteBatch(std::uint64_t snapshot, bool of_transaction = false)
         : snapshot_(snapshot), of_transaction_(of_transaction) {}
 
+    // Room for so many bytes of operations more, taken at once: growing to a great size would copy all of it
+    // time and again.
+    void reserve(std::size_t bytes);
     // As if made anew, but for its memory. REQUIRES: it is not being committed.
     void reuse(std::uint64_t snapshot);
 

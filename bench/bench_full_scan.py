@@ -1,0 +1,79 @@
+"""How long does it take to read a whole table into Arrow, and to group it?
+
+A SHARED table of a million rows, in each tier. Beside what is in memory or in hot segments, DuckDB's own table; beside
+what is cold, DataFusion on one Parquet file of the same rows. The grouping has a thousand groups. (P9, P10)
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bench.compare.engines import duckdb_engine, kalamdb_engine
+from bench.compare.parquet import write_synced
+from bench.messages import arrow_table
+from bench.race import FULL, Contender, Operation, Paddock, Question, take_turn, turns
+from bench.tiers import TIERS, Tier
+
+ROWS = 1_000_000 if FULL else 100_000
+ROUNDS = 30 if FULL else 10
+SCAN = "SELECT * FROM messages"
+GROUP = "SELECT sender, COUNT(*), MAX(created_at) FROM messages GROUP BY sender"
+
+
+def kalamdb_query(tier: Tier, query: str) -> Contender:
+    @contextlib.contextmanager
+    def opened(directory: Path) -> Iterator[Operation]:
+        with kalamdb_engine(directory, "normal", ROWS, **tier.settings) as session:
+            tier.settle(session._database)
+            statement = session.prepare(query)
+            yield lambda: statement.execute().arrow()
+
+    return opened
+
+
+def duckdb_query(query: str) -> Contender:
+    @contextlib.contextmanager
+    def opened(directory: Path) -> Iterator[Operation]:
+        with duckdb_engine(directory) as connection:
+            connection.register("source", arrow_table(ROWS))
+            connection.execute("INSERT INTO messages SELECT * FROM source")
+            connection.unregister("source")
+            yield lambda: connection.execute(query).to_arrow_table()
+
+    return opened
+
+
+def datafusion_query(query: str) -> Contender:
+    @contextlib.contextmanager
+    def opened(directory: Path) -> Iterator[Operation]:
+        from datafusion import SessionContext
+
+        context = SessionContext()
+        context.register_parquet("messages", str(write_synced(arrow_table(ROWS), directory)))
+        yield lambda: context.sql(query).to_arrow_table()
+
+    return opened
+
+
+def questions() -> Iterator[Question]:
+    for tier in TIERS:
+        cold = tier.name == "cold"
+        for name, query, goal_hot, goal_cold in (
+            ("P9 full scan to Arrow", SCAN, "≤ 0.5 × duckdb", "≤ 1.1 × datafusion"),
+            ("P10 GROUP BY", GROUP, "≤ 2 × duckdb", "≤ 1.1 × datafusion"),
+        ):
+            peer = {"datafusion": datafusion_query(query)} if cold else {"duckdb": duckdb_query(query)}
+            yield Question(
+                f"{name}, {ROWS:,} rows, {tier.name}",
+                {"kalamdb": kalamdb_query(tier, query), **peer},
+                goal_cold if cold else goal_hot,
+                ROUNDS,
+            )
+
+
+@turns(*questions())
+def test_full_scan(benchmark: Any, paddock: Paddock, question: Question, turn: int, engine: str) -> None:
+    take_turn(benchmark, paddock, question, turn, engine)
