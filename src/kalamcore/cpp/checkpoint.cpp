@@ -53,9 +53,10 @@ std::size_t segments_to_merge(const SegmentList& list) {
 void Store::freeze() {
     if (memtable_->entries() == 0) return;
     auto next = std::make_shared<Tiers>(*tiers_);
-    memtable_->freeze();
     next->frozen.insert(next->frozen.begin(), next->active);
     next->active = std::make_shared<MemTable>(hash_seed_);
+    // Last, for where memory runs out the memtable goes on taking writes.
+    memtable_->freeze();
     set_tiers(std::move(next));
 }
 
@@ -255,6 +256,8 @@ void Store::install(const Tiers& written, std::shared_ptr<const SegmentMap> segm
 // REQUIRES: the commit lock.
 bool Store::must_wait_for_memory() const {
     if (options_.hot_directory.empty() || tiers_->frozen.empty()) return false;
+    // Who is refused anyway must not wait for memory that nobody frees any more.
+    if (closed() || !poison_.empty()) return false;
     // Where a checkpoint fails for want of room, the log says so to who writes; waiting would not help.
     return memtable_->bytes() >= 2 * options_.memtable_bytes + kWaitedForBytesMin &&
            !checkpoint_fails_.load(std::memory_order_acquire);
@@ -267,16 +270,20 @@ void Store::poison(const std::string& why) {
     }
 }
 
+// A commit is on its way that must not fail for it: where there is no memory, the next commit tries again.
 // REQUIRES: the commit lock.
-void Store::start_checkpointer() {
+void Store::start_checkpointer() noexcept {
     if (!tiers_->frozen.empty()) return;
-    freeze();
-    std::lock_guard guard(checkpointer_mutex_);
-    checkpoint_wanted_ = true;
-    if (!checkpointer_.joinable() && !checkpointer_stops_) {
-        checkpointer_ = std::thread([this] { keep_checkpoints(); });
+    try {
+        std::lock_guard guard(checkpointer_mutex_);
+        if (checkpointer_stops_) return;
+        // The thread first: what is frozen waits for it.
+        if (!checkpointer_.joinable()) checkpointer_ = std::thread([this] { keep_checkpoints(); });
+        freeze();
+        checkpoint_wanted_ = true;
+        checkpointer_changed_.notify_one();
+    } catch (const std::exception&) {
     }
-    checkpointer_changed_.notify_one();
 }
 
 void Store::keep_checkpoints() {

@@ -308,7 +308,7 @@ class Store final : public Readable {
                      std::vector<std::uint64_t>& made, std::vector<std::uint64_t>& removed);
     void discard(const std::vector<std::uint64_t>& made, bool named);
     void install(const Tiers& written, std::shared_ptr<const SegmentMap> segments);
-    void start_checkpointer();
+    void start_checkpointer() noexcept;
     void keep_checkpoints();
     void stop_checkpointer();
     void poison(const std::string& why);
