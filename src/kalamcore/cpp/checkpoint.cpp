@@ -80,35 +80,42 @@ std::uint64_t Store::write_segments() {
     std::shared_ptr<const Tiers> written;
     std::unordered_map<std::uint64_t, TableState> tables;
     CheckpointState state = checkpoint_;
-    {
-        std::lock_guard guard(commit_mutex_);
-        if (closed()) throw Error("the store is closed");
-        if (!poison_.empty()) throw Poisoned(poison_);
-        undo_dropped();
-        freeze();
-        written = tiers_;
-        tables = tables_;
-        state.lsn = log_->last();
-        state.last_sequence = last_;
-        state.lease_end_ms = lease_end_ms_;
-    }
     auto gone = [&](std::uint64_t table_id) {
         auto known = tables.find(table_id);
         return known != tables.end() && known->second.dropped;
     };
-    bool drops = std::any_of(state.segments.begin(), state.segments.end(),
-                             [&](const HotSegmentEntry& entry) { return gone(entry.table_id); });
-    if (written->frozen.empty() && !drops) return 0;
-    {
-        // What is frozen is published, or taken back, by those who commit it.
-        std::unique_lock lock(pending_mutex_);
-        publish_pending();
-        pending_waiters_++;
-        pending_changed_.wait(lock, [&] {
+    for (bool certain = false; !certain;) {
+        std::uint64_t taken_back;
+        {
+            std::lock_guard guard(commit_mutex_);
+            if (closed()) throw Error("the store is closed");
+            if (!poison_.empty()) throw Poisoned(poison_);
+            undo_dropped();
+            freeze();
+            written = tiers_;
+            tables = tables_;
+            taken_back = definitions_taken_back_;
+            state.lsn = log_->last();
+            state.last_sequence = last_;
+            state.lease_end_ms = lease_end_ms_;
+        }
+        bool drops = std::any_of(state.segments.begin(), state.segments.end(),
+                                 [&](const HotSegmentEntry& entry) { return gone(entry.table_id); });
+        if (written->frozen.empty() && !drops) return 0;
+        {
+            // What is frozen is published, or taken back, by those who commit it.
+            std::unique_lock lock(pending_mutex_);
             publish_pending();
-            return !oldest_pending_ || oldest_pending_->first > state.last_sequence;
-        });
-        pending_waiters_--;
+            pending_waiters_++;
+            pending_changed_.wait(lock, [&] {
+                publish_pending();
+                return !oldest_pending_ || oldest_pending_->first > state.last_sequence;
+            });
+            pending_waiters_--;
+        }
+        // A DROP that found no room leaves the rows of its table where they are: the tables are looked at anew.
+        std::lock_guard guard(commit_mutex_);
+        certain = taken_back == definitions_taken_back_;
     }
     state.lsn = std::min(state.lsn, log_->written());
     log_->flush(state.lsn, true);

@@ -697,6 +697,7 @@ std::exception_ptr Store::error_of(const CommitTicket& ticket) {
 void Store::take_back(CommitTicket& ticket, std::exception_ptr error) {
     ticket.error = std::move(error);
     undo(*ticket.batch, *ticket.memtable, ticket.first, ticket.batch->operations_);
+    if (!ticket.replaced.empty()) definitions_taken_back_++;
     restore_tables(ticket);
     unlink(ticket);
 }
@@ -862,6 +863,8 @@ void Store::close() {
     }
     stop_checkpointer();
     stop_housekeeper();
+    // One that somebody asked for ends first.
+    std::lock_guard no_checkpoint(checkpoint_mutex_);
     {
         std::unique_lock lock(pending_mutex_);
         publish_pending();

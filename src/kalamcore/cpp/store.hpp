@@ -357,6 +357,7 @@ class Store final : public Readable {
     std::unordered_map<std::uint64_t, TableState> tables_;
     std::uint64_t last_ = 0;
     std::int64_t lease_end_ms_ = 0;  // no id of this millisecond or later was given; 0: none ever
+    std::uint64_t definitions_taken_back_ = 0;  // commits with definitions that were published never
     std::uint64_t drops_known_ = 0;
     std::string poison_;  // why nothing more is written
 
