@@ -124,6 +124,8 @@ class Store(Readable):
         stream_rows_max: int = 0,
     ) -> None:
         """At open, from the catalog."""
+    def drop_table(self, table_id: int) -> None:
+        """At open, from the catalog: the table was dropped earlier, and its rows go with the next checkpoint."""
     def snapshot(self) -> int:
         """The sequence number up to which everything is published."""
     def view(self) -> View:

@@ -303,6 +303,12 @@ cdef class Store(Readable):
         with nogil:
             store.define_table(table_id, version, options, description)
 
+    def drop_table(self, uint64_t table_id):
+        """At open, from the catalog: the table was dropped earlier, and its rows go with the next checkpoint."""
+        cdef CppStore* store = self.opened()
+        with nogil:
+            store.drop_table(table_id)
+
     def snapshot(self):
         """The sequence number up to which everything is published."""
         return self.opened().snapshot()

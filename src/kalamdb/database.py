@@ -18,7 +18,7 @@ from kalamcore.system import Clock, FileSystem, RandomSource
 from kalamdb.auth import Role
 from kalamdb.catalog.catalog import Catalog, CatalogChange
 from kalamdb.catalog.loading import load_catalog
-from kalamdb.catalog.reserved import RESERVED
+from kalamdb.catalog.reserved import DROPPED_TABLES_ID, RESERVED
 from kalamdb.engine import Engine
 from kalamdb.errors import DatabaseClosed, ForkedProcess, InvalidName, InvalidParameter, NotSupportedError
 from kalamdb.execution.write_plan import WritePlans
@@ -160,6 +160,8 @@ class Database:
         catalog = load_catalog(rows)
         for table in catalog.tables.values():
             self.engine.define(table, catalog.history[table.table_id])
+        for table_id, *_ in rows[DROPPED_TABLES_ID]:
+            self.engine.drop(table_id)
         return catalog
 
     # What statements use (execution.context.Services)

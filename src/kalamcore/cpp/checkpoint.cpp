@@ -113,7 +113,8 @@ std::uint64_t Store::write_segments() {
             });
             pending_waiters_--;
         }
-        // A DROP that found no room leaves the rows of its table where they are: the tables are looked at anew.
+        // A DROP that found no room leaves the rows of its table where they are: the tables are looked at
+        // anew.
         std::lock_guard guard(commit_mutex_);
         certain = taken_back == definitions_taken_back_;
     }
@@ -132,13 +133,15 @@ std::uint64_t Store::write_segments() {
         }
         for (std::uint64_t table_id : table_ids) {
             auto known = tables.find(table_id);
-            if (known == tables.end() || known->second.dropped || known->second.stream ||
-                !known->second.description.reader) {
-                if (known != tables.end() && !known->second.dropped && !known->second.stream) {
-                    throw Error("table " + std::to_string(table_id) +
-                                " cannot be written to a segment: it was defined without a reader");
-                }
-                continue;
+            if (known == tables.end()) {
+                // Its rows must not go with the log only because nobody told of it.
+                throw Error("table " + std::to_string(table_id) +
+                            " cannot be written to a segment: it is not known; define it first, or drop it");
+            }
+            if (known->second.dropped || known->second.stream) continue;
+            if (!known->second.description.reader) {
+                throw Error("table " + std::to_string(table_id) +
+                            " cannot be written to a segment: it was defined without a reader");
             }
             std::set<std::string_view> names;
             for (const auto& memtable : written->frozen) {

@@ -315,6 +315,12 @@ void Store::define_table(std::uint64_t table_id, std::uint32_t version, const St
     tables_[table_id] = {version, false, streamed, std::move(description)};
 }
 
+void Store::drop_table(std::uint64_t table_id) {
+    std::lock_guard guard(commit_mutex_);
+    if (closed()) throw Error("the store is closed");
+    tables_[table_id] = {0, true, false, {}};
+}
+
 void Store::set_tables(const WriteBatch& batch, CommitTicket& ticket) {
     ticket.replaced.reserve(batch.definitions_.size());
     for (const WriteBatch::Definition& definition : batch.definitions_) {
