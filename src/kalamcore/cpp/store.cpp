@@ -884,6 +884,8 @@ void Store::close() {
     // Waits for a lease on its way before the commit lock, as whoever extends one holds its own lock first.
     std::int64_t last_id = snowflakes_->last();
     std::lock_guard guard(commit_mutex_);
+    // Nothing is written after a poison, whatever it came from: the log ends as a crash would leave it.
+    if (!poison_.empty()) return;
     try {
         undo_dropped();
         if (last_id && snowflake_ms(last_id) + 1 != lease_end_ms_) append_lease(snowflake_ms(last_id) + 1);
