@@ -20,6 +20,7 @@ from kalamdb.catalog.catalog import Catalog, CatalogChange
 from kalamdb.catalog.loading import load_catalog
 from kalamdb.catalog.reserved import DROPPED_TABLES_ID, RESERVED
 from kalamdb.engine import Engine
+from kalamdb.engine.core_errors import core_errors_translated
 from kalamdb.errors import DatabaseClosed, ForkedProcess, InvalidName, InvalidParameter, NotSupportedError
 from kalamdb.execution.write_plan import WritePlans
 from kalamdb.functions import builtin_functions
@@ -142,7 +143,8 @@ class Database:
         )
         try:
             self.ids = _Ids(self.engine, clock, random)
-            self._catalog = self._load_catalog()
+            with core_errors_translated():
+                self._catalog = self._load_catalog()
         except BaseException:
             self.engine.close()
             raise
