@@ -52,13 +52,13 @@ cdef StreamOptions stream_options(int64_t ttl_us, uint64_t rows_max):
     return options
 
 
-cdef TableDescription description_of(Reader reader, object column_names):
-    cdef TableDescription description
+# Fills what the caller has: a copy would take memory where running out of it cannot be caught.
+cdef int describe(TableDescription& description, Reader reader, object column_names) except -1:
     if reader is not None:
         description.reader = <shared_ptr[const RowReader]> reader.reader
         for name in column_names:
             description.column_names.push_back((<str> name).encode())
-    return description
+    return 0
 
 
 @cython.final
@@ -140,7 +140,9 @@ cdef class WriteBatch:
         `reader`: of that version, by which its rows are written to segments. `stream_ttl_us` above 0 makes it a
         STREAM."""
         cdef StreamOptions options = stream_options(stream_ttl_us, stream_rows_max)
-        dereference(self.batch).define_table(table_id, version, options, description_of(reader, column_names))
+        cdef TableDescription description
+        describe(description, reader, column_names)
+        dereference(self.batch).define_table(table_id, version, options, description)
 
     def drop_table(self, uint64_t table_id):
         """With this commit the table takes no more rows."""
@@ -299,7 +301,8 @@ cdef class Store(Readable):
         """At open, from the catalog; as WriteBatch.define_table."""
         cdef CppStore* store = self.opened()
         cdef StreamOptions options = stream_options(stream_ttl_us, stream_rows_max)
-        cdef TableDescription description = description_of(reader, column_names)
+        cdef TableDescription description
+        describe(description, reader, column_names)
         with nogil:
             store.define_table(table_id, version, options, description)
 

@@ -2,7 +2,8 @@
 
 Each disk is opened, and must hold what the history held after one of its statements: no earlier one than the last that
 was acknowledged, no later one than the one in flight. Then the power goes again, the database takes new writes and a
-checkpoint, and two more openings must agree. Disks that read the same are opened once; what they hold is compared for each.
+checkpoint, and two more openings must agree. Disks that read the same are opened once; what they hold is compared for
+each.
 """
 
 from __future__ import annotations

@@ -180,7 +180,7 @@ def test_what_is_committed_after_a_checkpoint_is_replayed_over_it() -> None:
 
     again = opened(files.crash())
     assert rows(again) == [(1, "changed"), (3, "new")]
-    assert again.recovery["records"] == store.statistics()["last_sequence"] * 0 + 4
+    assert again.recovery["records"] == 4
     again.checkpoint()
     assert rows(opened(files.crash())) == [(1, "changed"), (3, "new")]
 
@@ -212,10 +212,10 @@ def test_a_table_that_cannot_be_written_stays_in_memory_and_in_the_log() -> None
     store = opened(files, define=False)
     store.define_table(TABLE, 1)
     insert(store, (1, "a"))
-    with pytest.raises(CoreError, match="table 1 .* without a reader"):
+    with pytest.raises(CoreError, match=r"table 1 .* without a reader"):
         store.checkpoint()
     again = opened(files.crash("none"), define=False)
-    with pytest.raises(CoreError, match="table 1 .* is not known; define it first"):
+    with pytest.raises(CoreError, match=r"table 1 .* is not known; define it first"):
         again.checkpoint()
 
     assert rows(store) == rows(again) == [(1, "a")]
@@ -458,6 +458,7 @@ def test_segments_of_like_size_are_merged_and_lose_nothing() -> None:
     store = opened(files)
     most = 0
     expected: dict[int, str] = {}
+    earlier: tuple[View, list[tuple[int, str]]] = (store.view(), [])
     for n in range(40):
         insert(store, (n, "new"), (1000 + n, "kept"))
         expected |= {n: "new", 1000 + n: "kept"}
@@ -471,10 +472,9 @@ def test_segments_of_like_size_are_merged_and_lose_nothing() -> None:
         most = max(most, store.statistics()["hot_segments"])
         assert rows(store) == seen
         assert len(hot_files(files)) == store.statistics()["hot_segments"]
-        if n:
-            # Over files that this checkpoint may have removed.
-            assert rows(earlier) == earlier_seen
-        earlier, earlier_seen = view, seen
+        # Over files that this checkpoint may have removed.
+        assert rows(earlier[0]) == earlier[1]
+        earlier = view, seen
 
     assert most <= 8
     assert rows(opened(files.crash())) == sorted(expected.items())
@@ -615,7 +615,7 @@ def test_a_checkpoint_that_fails_changes_nothing_where_there_was_no_room() -> No
             store.checkpoint()
             reached = False
         except IoError as error:
-            assert error.errno == errno.ENOSPC
+            assert error.errno == errno.ENOSPC  # noqa: PT017 - the last round raises nothing
         assert rows(opened(files.crash("all")), columns=[0]) == [(1,), (2,)]
         assert rows(store, columns=[0]) == [(1,), (2,)]
         files.forgive()
@@ -758,7 +758,7 @@ def test_every_flipped_byte_of_a_segment_is_found_or_changes_no_row(small: FileS
             assert everything(opened(disk)) == sound, at
         except (CorruptionError, UnknownFormatError) as error:
             found += 1
-            assert "hot/00000001.arrow" in str(error)
+            assert "hot/00000001.arrow" in str(error)  # noqa: PT017 - some bytes nobody reads
     # The rest is Arrow's own: its messages and footer, and padding between, which nothing here reads.
     assert found > 500
 
@@ -798,7 +798,7 @@ def test_a_newer_format_is_refused_with_both_versions(small: FileSystem) -> None
     checkpoint, segment = small.read_file("hot/checkpoint"), small.read_file("hot/00000001.arrow")
     newer = small.crash("none")
     write_file(newer, "hot/checkpoint", checkpoint[:8] + b"\2\0\0\0" + checkpoint[12:])
-    with pytest.raises(UnknownFormatError, match="hot/checkpoint has format 2.*reads up to 1"):
+    with pytest.raises(UnknownFormatError, match=r"hot/checkpoint has format 2.*reads up to 1"):
         opened(newer)
     newer = small.crash("none")
     at = segment.index(b"KALAMHOT") + 8
