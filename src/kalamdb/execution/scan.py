@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from kalamdb.auth import Action, authorize, may_see
 from kalamdb.catalog.system_tables import system_table
+from kalamdb.engine.core_errors import core_errors_translated
 from kalamdb.engine.tables import SYSTEM_COLUMNS
 from kalamdb.errors import UndefinedTable
 from kalamdb.schema import TableKind, TableSchema
@@ -86,9 +87,16 @@ def _table_relation(
     rows = context.rows_of(schema)
     batches = []
     for partition in partitions:
-        for part in context.reader.scan_arrow(
-            schema.table_id, partition, context.snapshot, rows.reader, positions, deleted="_deleted" in words
-        ):
+        with core_errors_translated():
+            parts = context.reader.scan_arrow(
+                schema.table_id,
+                partition,
+                context.snapshot,
+                rows.reader,
+                positions,
+                deleted="_deleted" in words,
+            )
+        for part in parts:
             arrays = pa.record_batch(part).columns
             if with_owner:
                 owner = pa.scalar(partition.decode(), pa.string())
