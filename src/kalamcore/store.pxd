@@ -145,6 +145,23 @@ cdef extern from "transaction.hpp" namespace "kalam" nogil:
         void collect(CppWriteBatch& batch) except +raise_core_error
 
 
+cdef extern from "segment_check.hpp" namespace "kalam" nogil:
+    cdef cppclass SegmentFinding:
+        string file
+        uint64_t offset
+        string what
+
+    cdef cppclass SegmentSurvey:
+        vector[SegmentFinding] findings
+        uint64_t lsn
+        cpp_bool readable
+
+    SegmentSurvey survey_segments(CppFileSystem& files, const string& directory) except +raise_core_error
+    void lower_checkpoint_to "kalam::lower_checkpoint"(
+        CppFileSystem& files, const string& directory, uint64_t lsn
+    ) except +raise_core_error
+
+
 cdef class WriteBatch:
     cdef unique_ptr[CppWriteBatch] batch
     # The key and row being encoded, kept for their memory.

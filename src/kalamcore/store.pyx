@@ -479,3 +479,26 @@ cdef class Transaction(Readable):
     def __len__(self):
         """Operations that were taken and not taken back."""
         return dereference(self.transaction).size()
+
+
+def check_segments(FileSystem files not None, str directory not None):
+    """What is wrong with a checkpoint and its hot segments, to which nobody writes, and where the log goes on."""
+    cdef string path = directory.encode("utf-8", "surrogateescape")
+    cdef SegmentSurvey found
+    cdef SegmentFinding* finding
+    cdef size_t at
+    with nogil:
+        found = survey_segments(files.files.get()[0], path)
+    findings = []
+    for at in range(found.findings.size()):
+        finding = &found.findings[at]
+        findings.append((finding.file.decode("utf-8", "surrogateescape"), finding.offset,
+                         finding.what.decode("utf-8", "replace")))
+    return {"findings": findings, "lsn": found.lsn if found.readable else None}
+
+
+def lower_checkpoint(FileSystem files not None, str directory not None, uint64_t lsn):
+    """Before a repair cuts the log at record `lsn`: a checkpoint whose place in it is behind that has it there."""
+    cdef string path = directory.encode("utf-8", "surrogateescape")
+    with nogil:
+        lower_checkpoint_to(files.files.get()[0], path, lsn)
