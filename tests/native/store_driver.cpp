@@ -10,6 +10,7 @@
 //
 // Prints "ok" and returns 0.
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -22,6 +23,7 @@
 #include <vector>
 
 #include "errors.hpp"
+#include "memory_file_system.hpp"
 #include "scanner.hpp"
 #include "store.hpp"
 #include "transaction.hpp"
@@ -370,6 +372,59 @@ void live(const std::shared_ptr<const kalam::RowReader>& reader, unsigned seed,
     for (const auto& seat : seats) seat->check(*store);
 }
 
+// A DROP that finds no room, while a checkpoint waits for it: the table keeps its rows.
+void drop_is_taken_back(const std::shared_ptr<const kalam::RowReader>& reader) {
+    auto files = std::make_shared<kalam::MemoryFileSystem>();
+    files->make_directory("data", 0700);
+    files->make_directory("hot", 0700);
+    kalam::StoreOptions options;
+    options.hot_directory = "hot";
+    auto open = [&] {
+        auto store = std::make_unique<kalam::Store>(files, "data", kalam::Clock::system(),
+                                                    kalam::RandomSource::system(), options);
+        store->define_table(kTable, 1, {}, {reader, {"id", "text"}});
+        store->define_table(kChanging, 1, {}, {reader, {"id", "text"}});
+        return store;
+    };
+    auto store = open();
+    auto insert = [&](std::uint64_t table, std::uint64_t key) {
+        kalam::WriteBatch batch(store->snapshot());
+        batch.add(kalam::OperationKind::kInsert, table, 1, "", key_of(key),
+                  row_of(reader->layout(), key, "kept"));
+        store->commit(batch, true);
+    };
+    insert(kTable, 1);
+    store->checkpoint();
+    insert(kTable, 2);
+    kalam::WriteBatch drop(store->snapshot());
+    drop.drop_table(kTable);
+    drop.add(kalam::OperationKind::kInsert, kChanging, 1, "", key_of(3),
+             row_of(reader->layout(), 3, "the catalog's row"));
+    kalam::CommitTicket ticket;
+    store->begin(drop, true, ticket);
+    std::thread checkpoint([&] { store->checkpoint(); });
+    // So that it is likely to wait by now; it must be right however far it is.
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    kalam::Fault no_room;
+    no_room.operations = kalam::operation_bit(kalam::Operation::write);
+    no_room.code = ENOSPC;
+    files->fail(no_room);
+    bool refused = false;
+    try {
+        store->finish(ticket);
+    } catch (const kalam::IoError&) {
+        refused = true;
+    }
+    checkpoint.join();
+    require(refused, "a commit without room is refused");
+    for (int life = 0; life < 2; life++) {
+        require(store->count(kTable, "", store->snapshot()) == 2,
+                "a table that was not dropped keeps its rows");
+        store.reset();
+        store = open();
+    }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -420,6 +475,8 @@ int main(int argc, char** argv) {
     std::uint64_t expected = 0;
     for (int n = 0; n < commits; n++) expected += n % 10 != 0;
     require(again.count(kTable, "left", last) == expected * kWriters, "every row is there again");
+
+    drop_is_taken_back(reader);
 
     auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
     unsigned seed = std::random_device()();
