@@ -42,9 +42,10 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import kalamdb
+from kalamdb.schema import TableKind
 
 
 @dataclass(frozen=True)
@@ -79,14 +80,15 @@ class Adapter(Protocol):
 
 
 class EmbeddedAdapter:
-    """The database in this process, over a directory."""
+    """The database in this process, over a directory. `settings`: those of kalamdb.open."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, **settings: Any) -> None:
         self._directory = directory
+        self._settings = settings
         self._open()
 
     def _open(self) -> None:
-        self._database = kalamdb.open(self._directory)
+        self._database = kalamdb.open(self._directory, **self._settings)
         self._sessions: dict[tuple[str, str | None], kalamdb.Session] = {}
 
     def execute(self, user: str, role: str | None, sql: str) -> Answer:
@@ -112,6 +114,45 @@ class EmbeddedAdapter:
     def close(self) -> None:
         """Lets go of it."""
         self._database.close()
+
+
+class CheckpointingAdapter(EmbeddedAdapter):
+    """The same, with all rows written to hot segments after every statement, refused ones too."""
+
+    def execute(self, user: str, role: str | None, sql: str) -> Answer:
+        """Runs `sql` as this user, and moves the rows. Raises Refused."""
+        try:
+            return super().execute(user, role, sql)
+        finally:
+            self._database.checkpoint()
+
+
+class ReopeningAdapter(EmbeddedAdapter):
+    """The same, closed and opened again after every statement, unless what is not stored would be missed.
+
+    That is an open transaction, and the rows of STREAM tables, which end with the process. Sessions begin anew in the
+    namespace that they had.
+    """
+
+    def execute(self, user: str, role: str | None, sql: str) -> Answer:
+        """Runs `sql` as this user, and opens the database anew. Raises Refused."""
+        try:
+            return super().execute(user, role, sql)
+        finally:
+            sessions = [self._database._root, *self._sessions.values()]
+            streams = any(table.kind is TableKind.STREAM for table in self._database.catalog.tables.values())
+            if not streams and not any(session._transaction for session in sessions):
+                self.reopen()
+
+    def reopen(self) -> None:
+        """Closes the database and opens it again, with its sessions where they were."""
+        root, sessions = self._database._root.namespace, self._sessions
+        super().reopen()
+        self._database._root.namespace = root
+        for (user, role), session in sessions.items():
+            made = self._database.session(user, role=role)
+            made.namespace = session.namespace
+            self._sessions[user, role] = made
 
 
 @dataclass(frozen=True)

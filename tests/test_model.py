@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import settings
@@ -22,6 +23,8 @@ VALUES = st.none() | st.integers(-(2**63), 2**63 - 1)
 class DatabaseModel(RuleBasedStateMachine):
     """A USER table of two users, beside one dict a user: key -> {column: value}."""
 
+    settings: ClassVar[dict[str, Any]] = {}
+
     def __init__(self) -> None:
         super().__init__()
         self.directory = tempfile.mkdtemp()
@@ -31,7 +34,7 @@ class DatabaseModel(RuleBasedStateMachine):
         self.open()
 
     def open(self) -> None:
-        self.db = kalamdb.open(self.directory, durability="normal")
+        self.db = kalamdb.open(self.directory, durability="normal", **self.settings)
         self.sessions = {user: self.db.session(user) for user in USERS}
 
     @initialize()
@@ -156,6 +159,11 @@ class DatabaseModel(RuleBasedStateMachine):
                     row[name] = None
 
     @rule()
+    def checkpoint(self) -> None:
+        """Rows move to segments, and nobody sees it."""
+        self.db.checkpoint()
+
+    @rule()
     def reopen(self) -> None:
         """Everything is there."""
         self.db.close()
@@ -179,5 +187,13 @@ class DatabaseModel(RuleBasedStateMachine):
         shutil.rmtree(self.directory)
 
 
+class SmallMemtableModel(DatabaseModel):
+    """The same while every few rows are written to a segment, by themselves, and none is cached."""
+
+    settings: ClassVar[dict[str, Any]] = {"memtable_bytes": 512, "hot_cache_bytes": 0}
+
+
 DatabaseModel.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+SmallMemtableModel.TestCase.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
 TestDatabaseAgainstADictionary = DatabaseModel.TestCase
+TestSmallMemtableAgainstADictionary = SmallMemtableModel.TestCase

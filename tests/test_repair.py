@@ -179,3 +179,110 @@ def test_an_open_database_is_left_alone(filled: Path) -> None:
 def test_a_directory_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StorageUnavailable, match="there is no directory"):
         check(tmp_path / "nothing")
+
+
+@pytest.fixture
+def checkpointed(directory: Path) -> Path:
+    """A database that nobody closed: rows 0 to 149 in hot segments, 150 to 199 in the log alone."""
+    db = kalamdb.open(directory / "origin", wal_file_bytes="64KiB")
+    db.execute("CREATE TABLE rows (id BIGINT PRIMARY KEY, body TEXT)")
+    for number in range(200):
+        db.execute("INSERT INTO rows VALUES (?, ?)", [number, str(number) * 20])
+        if number == 149:
+            db.checkpoint()
+    shutil.copytree(directory / "origin", directory / "copy")
+    db.close()
+    return directory / "copy"
+
+
+def segment_of_rows(directory: Path) -> Path:
+    return max((directory / "hot").glob("*.arrow"), key=lambda path: path.stat().st_size)
+
+
+def test_a_sound_database_with_segments_has_nothing_to_find(checkpointed: Path) -> None:
+    before = snapshot(checkpointed)
+    assert check(checkpointed) == []
+    assert str(repair(checkpointed, apply=True)) == "nothing to repair"
+    assert snapshot(checkpointed) == before
+    assert rows(checkpointed) == list(range(200))
+
+
+def test_a_flipped_bit_of_a_block_is_found_though_the_database_opens(checkpointed: Path) -> None:
+    path = segment_of_rows(checkpointed)
+    flip(path, path.read_bytes().index(b"149" * 20))
+    before = snapshot(checkpointed)
+
+    (finding,) = check(checkpointed)
+    assert (finding.kind, finding.file) == ("lost", f"hot/{path.name}")
+    assert "checksum of a block" in finding.what
+    done = repair(checkpointed, apply=True)
+    assert not done.needed
+    assert str(done) == f"no repair mends hot/{path.name}: restore a backup"
+    assert snapshot(checkpointed) == before
+    with pytest.raises(Corruption, match=path.name):
+        rows(checkpointed)
+
+
+@pytest.mark.parametrize("what", ["missing", "cut short", "another file", "a damaged index"])
+def test_a_segment_that_keeps_the_database_from_opening_is_found(checkpointed: Path, what: str) -> None:
+    path = segment_of_rows(checkpointed)
+    content = path.read_bytes()
+    if what == "missing":
+        path.unlink()
+    elif what == "a damaged index":
+        flip(path, content.index(b"KALAMHOT") - 20)
+    else:
+        other = next(one for one in (checkpointed / "hot").glob("*.arrow") if one != path)
+        path.write_bytes(content[:-1] if what == "cut short" else other.read_bytes())
+
+    with pytest.raises(Corruption, match=path.name):
+        kalamdb.open(checkpointed)
+    (finding,) = check(checkpointed)
+    assert (finding.kind, finding.file) == ("lost", f"hot/{path.name}")
+
+
+def test_a_damaged_checkpoint_and_one_of_another_time_are_found(checkpointed: Path) -> None:
+    path = checkpointed / "hot" / "checkpoint"
+    content = path.read_bytes()
+    flip(path, 20)
+    (finding,) = check(checkpointed)
+    assert (finding.kind, finding.file) == ("lost", "hot/checkpoint")
+    assert "hot/checkpoint" in str(repair(checkpointed, apply=True))
+
+    path.write_bytes(content)
+    for log in logs(checkpointed):
+        log.unlink()
+    with pytest.raises(Corruption, match="of another time"):
+        kalamdb.open(checkpointed)
+    (finding,) = check(checkpointed)
+    assert (finding.kind, finding.file) == ("lost", "hot/checkpoint")
+    assert "of another time" in finding.what
+
+
+def test_a_log_that_is_cut_before_the_checkpoint_keeps_what_is_in_segments(checkpointed: Path) -> None:
+    path = logs(checkpointed)[0]
+    flip(path, record_at(path, 5) + 40)
+    with pytest.raises(Corruption, match=path.name):
+        kalamdb.open(checkpointed)
+    done = repair(checkpointed, apply=True)
+    assert done.needed
+    assert done.kept_records == 5
+
+    assert rows(checkpointed) == list(range(150))
+    with kalamdb.open(checkpointed) as db:
+        db.execute("INSERT INTO rows VALUES (1000, 'new')")
+        db.checkpoint()
+        db.execute("INSERT INTO rows VALUES (1001, 'newer')")
+    assert rows(checkpointed) == [*range(150), 1000, 1001]
+    assert {one.kind for one in check(checkpointed)} == {"kept"}
+
+
+def test_a_log_that_goes_wholly_keeps_what_is_in_segments(checkpointed: Path) -> None:
+    for path in logs(checkpointed):
+        flip(path, 20)
+    assert repair(checkpointed, apply=True).kept_lsn == 0
+
+    assert rows(checkpointed) == list(range(150))
+    with kalamdb.open(checkpointed) as db:
+        db.execute("INSERT INTO rows VALUES (1000, 'new')")
+    assert rows(checkpointed) == [*range(150), 1000]

@@ -172,9 +172,14 @@ cdef extern from "rows.hpp" namespace "kalam" nogil:
         RowView()
 
     cdef cppclass FullRowReader "kalam::RowReader":
-        FullRowReader(vector[SharedLayout] layouts, string missing_row) except +raise_core_error
         RowView open(const char* row, size_t size) except +raise_core_error
         Cell cell(const RowView& view, size_t column) except +raise_core_error
+
+
+cdef extern from "<memory>" namespace "std" nogil:
+    # Whole, since what owns it takes memory too, and may find none.
+    shared_ptr[RowReader] make_reader "std::make_shared<kalam::RowReader>"(
+        vector[SharedLayout]& layouts, string& missing_row) except +raise_core_error
 
 
 cdef extern from "arrow_import.hpp" namespace "kalam" nogil:
@@ -806,7 +811,7 @@ cdef class Reader:
         newest.write(missing, missing_row, -1, True)
         self.codes.assign(newest.codes.begin(), newest.codes.end())
         self.scales.assign(newest.parameters_2.begin(), newest.parameters_2.end())
-        self.reader.reset(<RowReader*> new FullRowReader(versions, missing_row))
+        self.reader = make_reader(versions, missing_row)
 
     cdef vector[int] positions(self, object columns) except *:
         cdef vector[int] positions

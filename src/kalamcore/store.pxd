@@ -187,6 +187,7 @@ cdef extern from "store.hpp" namespace "kalam" nogil:
         void begin(CppWriteBatch& batch, cpp_bool sync, CommitTicket& ticket) except +raise_core_error
         uint64_t finish(CommitTicket& ticket) except +raise_core_error
         CppView pin() except +raise_core_error
+        void drop_table(uint64_t table_id) except +raise_core_error
         uint64_t checkpoint() except +raise_core_error
         ColdRegistry& cold()
         BlockCache& cold_cache()
@@ -209,6 +210,23 @@ cdef extern from "transaction.hpp" namespace "kalam" nogil:
         uint64_t write(CppWriteBatch& batch) except +raise_core_error
         void back_to(size_t size)
         void collect(CppWriteBatch& batch) except +raise_core_error
+
+
+cdef extern from "segment_check.hpp" namespace "kalam" nogil:
+    cdef cppclass SegmentFinding:
+        string file
+        uint64_t offset
+        string what
+
+    cdef cppclass SegmentSurvey:
+        vector[SegmentFinding] findings
+        uint64_t lsn
+        cpp_bool readable
+
+    SegmentSurvey survey_segments(CppFileSystem& files, const string& directory) except +raise_core_error
+    void lower_checkpoint_to "kalam::lower_checkpoint"(
+        CppFileSystem& files, const string& directory, uint64_t lsn
+    ) except +raise_core_error
 
 
 # Bytes for the rest of `total` rows, some more than the first `done` took.

@@ -1,7 +1,7 @@
 """The native half of the engine: log, memtable, streams and commit order as one."""
 
 from collections.abc import Sequence
-from typing import final
+from typing import Any, final
 
 from typing_extensions import disjoint_base
 
@@ -126,6 +126,8 @@ class Store(Readable):
         stream_rows_max: int = 0,
     ) -> None:
         """At open, from the catalog."""
+    def drop_table(self, table_id: int) -> None:
+        """At open, from the catalog: the table was dropped earlier, and its rows go with the next checkpoint."""
     def snapshot(self) -> int:
         """The sequence number up to which everything is published."""
     def view(self) -> View:
@@ -225,3 +227,11 @@ class Transaction(Readable):
         WriteConflictError where a key was changed since the snapshot."""
     def __len__(self) -> int:
         """Operations that were taken and not taken back."""
+
+def check_segments(files: FileSystem, directory: str) -> dict[str, Any]:
+    """What is wrong with a checkpoint and its hot segments, to which nobody writes: findings, a list of (file, offset,
+    what); lsn, the record of the log up to which all is in segments, 0 where there is no checkpoint, None where it
+    cannot be read. Every block is read. Raises UnknownFormatError, IoError."""
+
+def lower_checkpoint(files: FileSystem, directory: str, lsn: int) -> None:
+    """Before a repair cuts the log at record `lsn`: a checkpoint whose place in it is behind that has it there."""

@@ -53,13 +53,13 @@ cdef StreamOptions stream_options(int64_t ttl_us, uint64_t rows_max):
     return options
 
 
-cdef TableDescription description_of(Reader reader, object column_names):
-    cdef TableDescription description
+# Fills what the caller has: a copy would take memory where running out of it cannot be caught.
+cdef int describe(TableDescription& description, Reader reader, object column_names) except -1:
     if reader is not None:
         description.reader = <shared_ptr[const RowReader]> reader.reader
         for name in column_names:
             description.column_names.push_back((<str> name).encode())
-    return description
+    return 0
 
 
 @cython.final
@@ -144,7 +144,9 @@ cdef class WriteBatch:
         `reader`: of that version, by which its rows are written to segments. `stream_ttl_us` above 0 makes it a
         STREAM."""
         cdef StreamOptions options = stream_options(stream_ttl_us, stream_rows_max)
-        dereference(self.batch).define_table(table_id, version, options, description_of(reader, column_names))
+        cdef TableDescription description
+        describe(description, reader, column_names)
+        dereference(self.batch).define_table(table_id, version, options, description)
 
     def drop_table(self, uint64_t table_id):
         """With this commit the table takes no more rows."""
@@ -309,9 +311,16 @@ cdef class Store(Readable):
         """At open, from the catalog; as WriteBatch.define_table."""
         cdef CppStore* store = self.opened()
         cdef StreamOptions options = stream_options(stream_ttl_us, stream_rows_max)
-        cdef TableDescription description = description_of(reader, column_names)
+        cdef TableDescription description
+        describe(description, reader, column_names)
         with nogil:
             store.define_table(table_id, version, options, description)
+
+    def drop_table(self, uint64_t table_id):
+        """At open, from the catalog: the table was dropped earlier, and its rows go with the next checkpoint."""
+        cdef CppStore* store = self.opened()
+        with nogil:
+            store.drop_table(table_id)
 
     def snapshot(self):
         """The sequence number up to which everything is published."""
@@ -585,3 +594,26 @@ cdef class Transaction(Readable):
     def __len__(self):
         """Operations that were taken and not taken back."""
         return dereference(self.transaction).size()
+
+
+def check_segments(FileSystem files not None, str directory not None):
+    """What is wrong with a checkpoint and its hot segments, to which nobody writes, and where the log goes on."""
+    cdef string path = directory.encode("utf-8", "surrogateescape")
+    cdef SegmentSurvey found
+    cdef SegmentFinding* finding
+    cdef size_t at
+    with nogil:
+        found = survey_segments(files.files.get()[0], path)
+    findings = []
+    for at in range(found.findings.size()):
+        finding = &found.findings[at]
+        findings.append((finding.file.decode("utf-8", "surrogateescape"), finding.offset,
+                         finding.what.decode("utf-8", "replace")))
+    return {"findings": findings, "lsn": found.lsn if found.readable else None}
+
+
+def lower_checkpoint(FileSystem files not None, str directory not None, uint64_t lsn):
+    """Before a repair cuts the log at record `lsn`: a checkpoint whose place in it is behind that has it there."""
+    cdef string path = directory.encode("utf-8", "surrogateescape")
+    with nogil:
+        lower_checkpoint_to(files.files.get()[0], path, lsn)

@@ -48,6 +48,7 @@ cdef extern from "log_check.hpp" namespace "kalam" nogil:
     cdef cppclass CppLogSurvey "kalam::LogSurvey":
         vector[CppLogFinding] findings
         uint64_t kept_records
+        uint64_t kept_first_lsn
         uint64_t kept_lsn
         uint64_t dropped_records
         uint64_t dropped_bytes

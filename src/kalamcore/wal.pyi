@@ -52,7 +52,8 @@ class Log:
 
 def survey(files: FileSystem, directory: str, *, repair: bool = False) -> dict[str, Any]:
     """What is wrong with a log that nobody writes to: findings, a list of (kind, file, offset, log sequence number,
-    what), kind being damage, torn or kept; kept_records, kept_lsn, dropped_records, dropped_bytes of a repair.
+    what), kind being damage, torn or kept; kept_records, kept_first_lsn, kept_lsn, dropped_records and dropped_bytes of a
+    repair.
 
     With `repair` the log is cut at its first damage, so that it opens again, and what is cut is kept in files named
     *.damaged. Raises UnknownFormatError, IoError."""

@@ -155,6 +155,7 @@ def survey(FileSystem files not None, str directory not None, *, cpp_bool repair
     return {
         "findings": findings,
         "kept_records": found.kept_records,
+        "kept_first_lsn": found.kept_first_lsn,
         "kept_lsn": found.kept_lsn,
         "dropped_records": found.dropped_records,
         "dropped_bytes": found.dropped_bytes,

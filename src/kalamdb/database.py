@@ -19,9 +19,10 @@ from kalamcore.system import Clock, FileSystem, RandomSource
 from kalamdb.auth import Role
 from kalamdb.catalog.catalog import Catalog, CatalogChange
 from kalamdb.catalog.loading import load_catalog
-from kalamdb.catalog.reserved import RESERVED
+from kalamdb.catalog.reserved import DROPPED_TABLES_ID, RESERVED
 from kalamdb.engine import Engine
 from kalamdb.engine.cold_schema import COLD_PARTITIONS, COLD_PARTITIONS_ID, key_range
+from kalamdb.engine.core_errors import core_errors_translated
 from kalamdb.engine.jobs_schema import JOBS, JOBS_ID, OPEN
 from kalamdb.errors import (
     DatabaseClosed,
@@ -166,7 +167,8 @@ class Database:
         """The backends of storages: `db.storages.backend(db.catalog.require_storage("local"))`."""
         try:
             self.ids = _Ids(self.engine, clock, random)
-            self._catalog = self._load_catalog()
+            with core_errors_translated():
+                self._catalog = self._load_catalog()
             self._recover_jobs()
         except BaseException:
             self.engine.close()
@@ -192,6 +194,8 @@ class Database:
             store = self.engine.store
             if store.scan(COLD_PARTITIONS_ID, b"", snapshot, places, [0], low=low, high=high, limit=1):
                 store.add_cold_table(table.table_id)
+        for table_id, *_ in rows[DROPPED_TABLES_ID]:
+            self.engine.drop(table_id)
         return catalog
 
     def _recover_jobs(self) -> None:

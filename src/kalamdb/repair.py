@@ -1,7 +1,8 @@
 """Looking through a database that is not open for damage, and making it open again.
 
 `check` changes nothing. `repair` says what it would drop, and with `apply=True` drops it: the log is cut at its first
-damage, because what a commit built upon must be there before it. Whatever is cut is kept beside the log.
+damage, because what a commit built upon must be there before it. Whatever is cut is kept beside the log. What a
+checkpoint has moved to hot segments is nowhere else: damage there is found, and only a backup mends it.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from kalamcore import wal
+from kalamcore import store, wal
 from kalamcore.system import FileSystem
 from kalamdb.engine.core_errors import core_errors_translated
 from kalamdb.engine.directory import FORMAT_VERSION
 from kalamdb.errors import DatabaseLocked, StorageUnavailable, UnknownFormat
 
 LOG = "wal"
+SEGMENTS = "hot"
 IDENTITY = "database.json"
 
 
@@ -29,7 +31,8 @@ class Finding:
     """One thing that was found.
 
     `kind`: damage (the database does not open), torn (an end that a crash left; the next opening cuts it off and keeps
-    it) or kept (bytes that an earlier opening or repair put aside). `file`: relative to the database directory.
+    it), kept (bytes that an earlier opening or repair put aside) or lost (rows of hot segments that cannot be read, or
+    the checkpoint that names them: no repair mends it, a backup does). `file`: relative to the database directory.
     `offset`: bytes from its start. `lsn`: the number of the log record that should stand there, 0 where that is not
     known. `what`: the whole of it in words.
     """
@@ -65,8 +68,13 @@ class Repair:
         return any(finding.kind == "damage" for finding in self.findings)
 
     def __str__(self) -> str:
-        if not self.needed:
-            return "nothing to repair"
+        lost = [finding.file for finding in self.findings if finding.kind == "lost"]
+        if lost:
+            beyond = f"no repair mends {', '.join(dict.fromkeys(lost))}: restore a backup"
+            return f"{self._dropped()}; {beyond}" if self.needed else beyond
+        return self._dropped() if self.needed else "nothing to repair"
+
+    def _dropped(self) -> str:
         what = f"{self.dropped_records} record(s), {self.dropped_bytes} bytes behind record {self.kept_lsn}"
         return (
             f"dropped {what}; they are kept in files named *.damaged"
@@ -108,8 +116,13 @@ def _repair(files: FileSystem, directory: str, *, apply: bool) -> Repair:
     findings = _findings(files, directory)
     survey: dict[str, Any] = {"kept_records": 0, "kept_lsn": 0, "dropped_records": 0, "dropped_bytes": 0}
     if files.exists(f"{directory}/{LOG}"):
-        survey = wal.survey(files, f"{directory}/{LOG}", repair=apply)
-        del survey["findings"]
+        survey = wal.survey(files, f"{directory}/{LOG}")
+        if apply and any(finding.kind == "damage" and finding.file.startswith(LOG) for finding in findings):
+            # First, so that a crash in between leaves a log that is still to be repaired.
+            if not any(finding.file == f"{SEGMENTS}/checkpoint" for finding in findings):
+                store.lower_checkpoint(files, f"{directory}/{SEGMENTS}", survey["kept_lsn"])
+            wal.survey(files, f"{directory}/{LOG}", repair=True)
+        del survey["findings"], survey["kept_first_lsn"]
     if apply and any(finding.file == IDENTITY for finding in findings):
         # The next opening makes a new one.
         files.rename(f"{directory}/{IDENTITY}", f"{directory}/{IDENTITY}.damaged")
@@ -119,10 +132,29 @@ def _repair(files: FileSystem, directory: str, *, apply: bool) -> Repair:
 
 def _findings(files: FileSystem, directory: str) -> list[Finding]:
     findings = _identity_findings(files, directory)
+    log: dict[str, Any] = {"findings": [], "kept_first_lsn": 1, "kept_lsn": 0}
     if files.exists(f"{directory}/{LOG}"):
-        for kind, file, offset, lsn, what in wal.survey(files, f"{directory}/{LOG}")["findings"]:
+        log = wal.survey(files, f"{directory}/{LOG}")
+        for kind, file, offset, lsn, what in log["findings"]:
             findings.append(Finding(kind, f"{LOG}/{file}", offset, lsn, what))
+    if files.exists(f"{directory}/{SEGMENTS}"):
+        segments = store.check_segments(files, f"{directory}/{SEGMENTS}")
+        for file, offset, what in segments["findings"]:
+            findings.append(Finding("lost", f"{SEGMENTS}/{file}", offset, 0, what))
+        if segments["lsn"] is not None and not any(finding.file.startswith(LOG) for finding in findings):
+            findings += _place_findings(segments["lsn"], log["kept_first_lsn"], log["kept_lsn"])
     return findings
+
+
+def _place_findings(lsn: int, first_lsn: int, last_lsn: int) -> list[Finding]:
+    """The checkpoint's place must be in the log, or just before it."""
+    if first_lsn - 1 <= lsn <= last_lsn:
+        return []
+    what = (
+        f"the checkpoint goes up to record {lsn}, and the log has {first_lsn} to {last_lsn}; one of the two is of "
+        "another time: put the right one back, or restore a backup"
+    )
+    return [Finding("lost", f"{SEGMENTS}/checkpoint", 0, lsn, what)]
 
 
 def _identity_findings(files: FileSystem, directory: str) -> list[Finding]:

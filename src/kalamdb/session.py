@@ -223,6 +223,8 @@ class Session:
                         # A row of a STREAM ended between the look and the write.
                         transaction.rows.back_to(before)
                         attempt += 1
+                    except core.CoreError as error:
+                        raise translated(error) from error
                 raise SerializationFailure("the statement's rows go all the time; run it again")
             except BaseException:
                 transaction.rows.back_to(before)

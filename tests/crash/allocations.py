@@ -19,7 +19,7 @@ from pathlib import Path
 from kalamcore.system import Clock, FileSystem, RandomSource
 from kalamdb.database import Database, _open_databases
 from kalamdb.errors import Error
-from tests.crash.failures import Figures, statements
+from tests.crash.failures import Figures, run_statement, statements
 from tests.crash.history import EPOCH_US, SETTINGS, State, state_of
 
 ROOT = Path(__file__).parents[2]
@@ -100,7 +100,7 @@ class Trial:
         failure: BaseException | None = None
         for user, sql, parameters in self.script:
             try:
-                db.session(user).execute(sql, parameters)
+                run_statement(db, user, sql, parameters)
             except (Error, MemoryError) as error:
                 failure = error
                 break
@@ -114,7 +114,7 @@ class Trial:
         db = self.open()
         states.append(state_of(db, sequences=False))
         for user, sql, parameters in self.script:
-            db.session(user).execute(sql, parameters)
+            run_statement(db, user, sql, parameters)
             states.append(state_of(db, sequences=False))
         self.abandon(db)
         before = self.library.kalam_allocations()
@@ -153,7 +153,7 @@ class Trial:
         if not unknown:
             try:
                 for user, sql, parameters in self.script[done:]:
-                    db.session(user).execute(sql, parameters)
+                    run_statement(db, user, sql, parameters)
                 reached = len(self.script)
             except (Error, MemoryError) as error:
                 figures.find(f"{where}: did not go on: {error!r}, after {failure!r}")

@@ -23,6 +23,7 @@ from tests.crash.power_loss import LOSSES
 WRITING = ("write", "sync", "rename", "close", "sync_directory", "preallocate", "open", "truncate", "remove")
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 PARTIAL = (0, 1, 40, 4096)
+CHECKPOINT = "checkpoint"
 
 
 @dataclass
@@ -41,13 +42,15 @@ class Figures:
 
 
 def statements(count: int) -> Iterator[tuple[str, str, list[object]]]:
-    """(user, statement, parameters): all kinds, enough of them for several files of the log."""
+    """(user, statement, parameters): all kinds, enough of them for several files of the log; and checkpoints."""
     yield "root", "CREATE NAMESPACE app", []
     yield "root", "CREATE USER TABLE app.notes (id BIGINT PRIMARY KEY, body TEXT, n INT DEFAULT 1)", []
     yield "root", "CREATE SHARED TABLE app.words (id TEXT PRIMARY KEY, n INT)", []
     for number in range(count - 3):
         user = "alice" if number % 3 else "bob"
-        if number % 11 == 10:
+        if number % 8 == 7:
+            yield "root", CHECKPOINT, []
+        elif number % 11 == 10:
             yield "root", f"ALTER TABLE app.words ADD COLUMN c{number} INT DEFAULT {number}", []
         elif number % 7 == 6:
             yield user, "DELETE FROM app.notes WHERE id = ?", [(number - 3) * 1000]
@@ -69,6 +72,13 @@ def statements(count: int) -> Iterator[tuple[str, str, list[object]]]:
             yield user, f"INSERT INTO app.notes (id, body) VALUES {places}", values
 
 
+def run_statement(db: Database, user: str, sql: str, parameters: list[object]) -> None:
+    if sql == CHECKPOINT:
+        db.checkpoint()
+    else:
+        db.session(user).execute(sql, parameters)
+
+
 @dataclass
 class Reference:
     """The run without a failure: what stood after each statement, and how often each operation came."""
@@ -85,7 +95,7 @@ def reference(count: int) -> Reference:
     before = {name: files.count(name) for name in WRITING}
     states = [state_of(db, sequences=False)]
     for user, sql, parameters in script:
-        db.session(user).execute(sql, parameters)
+        run_statement(db, user, sql, parameters)
         states.append(state_of(db, sequences=False))
     operations = {name: files.count(name) - before[name] for name in WRITING}
     db.close()
@@ -115,7 +125,7 @@ def fail_once(
     failure: Error | None = None
     for user, sql, parameters in run.script:
         try:
-            db.session(user).execute(sql, parameters)
+            run_statement(db, user, sql, parameters)
         except Error as error:
             failure = error
             break
@@ -194,7 +204,7 @@ def go_on(db: Database, files: FileSystem, run: Reference, done: int, figures: F
     files.forgive()
     try:
         for user, sql, parameters in run.script[done:]:
-            db.session(user).execute(sql, parameters)
+            run_statement(db, user, sql, parameters)
         rows = state_of(db, sequences=False).rows
         if rows != run.states[-1].rows:
             figures.find(f"{where}: the rest of the script left other rows")
@@ -229,7 +239,7 @@ def prove_opening(seed: int) -> Figures:
     files = FileSystem.memory()
     db = open_database(files, EPOCH_US, seed)
     for user, sql, parameters in statements(40):
-        db.session(user).execute(sql, parameters)
+        run_statement(db, user, sql, parameters)
     state = state_of(db)
     disk = files.crash("torn_1", seed)
     counted = disk.crash("none")

@@ -24,6 +24,7 @@ DIRECTORY = "/database"
 EPOCH_US = 1_893_456_000_000_000  # 2030-01-01Z
 USERS = ("alice", "bob", "carol")
 SETTINGS = Settings(wal_file_bytes=64 << 10)
+SMALL_MEMTABLE_BYTES = 8 << 10
 WORDS = ("", "a", "hello", "héllo ✓", "x" * 40, "line\nbreak", "it's")
 
 
@@ -94,9 +95,15 @@ class Table:
         return self.rows.setdefault("" if self.kind == "SHARED" else user, {})
 
 
-def open_database(files: FileSystem, now_us: int, seed: int = 1, durability: str = "full") -> Database:
+def open_database(
+    files: FileSystem,
+    now_us: int,
+    seed: int = 1,
+    durability: str = "full",
+    memtable_bytes: int = SETTINGS.memtable_bytes,
+) -> Database:
     """A database on `files`, with a clock that stands still and random bytes of its own."""
-    settings = SETTINGS.with_overrides({"durability": durability})
+    settings = SETTINGS.with_overrides({"durability": durability, "memtable_bytes": memtable_bytes})
     return Database(files, DIRECTORY, settings, clock=Clock.manual(now_us), random=RandomSource.seeded(seed))
 
 
@@ -129,7 +136,9 @@ class History:
         self.normal = False
         self.opened += 1
         files.record()
-        self.db = open_database(files, self.now_us, self.opened)
+        # In every other life rows also leave memory by themselves, whenever that thread gets its turn.
+        memtable_bytes = SMALL_MEMTABLE_BYTES if len(self.lives) % 2 else SETTINGS.memtable_bytes
+        self.db = open_database(files, self.now_us, self.opened, memtable_bytes=memtable_bytes)
         self.clock = self.db._clock
         before = self.lives[-1].steps[-1] if self.lives else None
         life = Life(
@@ -204,6 +213,7 @@ class History:
             (self.view, 5),
             (self.namespace, 3),
             (self.automatic, 4),
+            (self.checkpoint, 6),
         ]
         if hasattr(Session, "transaction"):
             actions.append((self.transaction, 10))
@@ -464,6 +474,12 @@ class History:
         else:
             sql = f"CREATE NAMESPACE space{self.made}"
         self.step(sql, lambda: self.db.execute(sql))
+
+    def checkpoint(self) -> None:
+        """Rows move to segments, and nobody sees it."""
+        before = state_of(self.db)
+        self.step("checkpoint", self.db.checkpoint)
+        assert self.lives[-1].steps[-1].state == before, "a checkpoint changes no row"
 
     def transaction(self) -> None:
         """Rows of several tables and users' partitions in one commit, or, rolled back, in none."""

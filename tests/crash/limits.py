@@ -63,7 +63,11 @@ def _fill(dice: random.Random, figures: Figures, where: str) -> None:
         ballast = os.path.join(disk, "ballast")
         with open(ballast, "wb") as file:
             file.write(bytes(BALLAST_BYTES))
-        settings = {"wal_file_bytes": dice.choice(("64KiB", "256KiB", "1MiB", "64MiB"))}
+        settings = {
+            "wal_file_bytes": dice.choice(("64KiB", "256KiB", "1MiB", "64MiB")),
+            # Segments take room too, and give back that of the log.
+            "memtable_bytes": dice.choice(("4KiB", "256KiB", "64MiB")),
+        }
         db = kalamdb.open(os.path.join(disk, "data"), **settings)
         db.execute("CREATE TABLE rows (id BIGINT PRIMARY KEY, body TEXT)")
         db.execute("CREATE TABLE doomed (id BIGINT PRIMARY KEY)")

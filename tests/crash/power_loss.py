@@ -1,8 +1,9 @@
 """The history's disk after every operation, times every way to lose what was not synced.
 
 Each disk is opened, and must hold what the history held after one of its statements: no earlier one than the last that
-was acknowledged, no later one than the one in flight. Then the power goes again, the database takes new writes, and
-two more openings must agree. Disks that read the same are opened once; what they hold is compared for each.
+was acknowledged, no later one than the one in flight. Then the power goes again, the database takes new writes and a
+checkpoint, and two more openings must agree. Disks that read the same are opened once; what they hold is compared for
+each.
 """
 
 from __future__ import annotations
@@ -72,6 +73,9 @@ def open_and_go_on(files: FileSystem, seed: int) -> Opened:
             return Opened(state, error=f"sequence number {sequence} after {before}")
         snowflake = db.ids.snowflake_id()
         written = state_of(db)
+        db.checkpoint()
+        if state_of(db) != written:
+            return Opened(state, error="a checkpoint changed rows")
         files = files.crash("all")
         db = open_database(files, EPOCH_US, seed + 2)
         if state_of(db) != written or written == state:

@@ -66,7 +66,8 @@ def write(db: kalamdb.Database, thread: int, number: int) -> None:
 def main(directory: str, durability: str, *numbers: str) -> None:
     # With a handler, as services have: the interpreter ends, and closes what is open.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    db = kalamdb.open(directory, durability=durability, wal_file_bytes="64KiB")
+    # Checkpoints come and go all the time.
+    db = kalamdb.open(directory, durability=durability, wal_file_bytes="64KiB", memtable_bytes="64KiB")
     db.execute(CREATE)
     os.write(1, b"ready\n")
     threads = [

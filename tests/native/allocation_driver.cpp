@@ -256,14 +256,15 @@ struct World {
         std::vector<kalam::Column>{{1, kalam::Type::kBigInt, 0, 0, false},
                                    {2, kalam::Type::kText, 0, 0, false}},
         0);
-    std::unique_ptr<kalam::RowReader> reader;
+    std::shared_ptr<const kalam::RowReader> reader;
     Rows rows;                              // acknowledged
     std::vector<std::vector<Change>> open;  // commits whose outcome nobody knows
     std::int64_t last_id = 0;
 
     World() {
         disk->make_directory("data", 0700);
-        reader = std::make_unique<kalam::RowReader>(
+        disk->make_directory("hot", 0700);
+        reader = std::make_shared<const kalam::RowReader>(
             std::vector<std::shared_ptr<const kalam::RowLayout>>{layout}, encode(0, ""));
     }
 
@@ -279,10 +280,14 @@ struct World {
     std::unique_ptr<kalam::Store> opened(std::shared_ptr<kalam::FileSystem> from) const {
         kalam::StoreOptions options;
         options.wal_file_bytes = 1 << 14;
+        options.hot_directory = "hot";
+        // So small that the store's own thread writes it too.
+        options.memtable_bytes = 1 << 14;
+        options.hot_cache_bytes = 1 << 12;
         auto store = std::make_unique<kalam::Store>(std::move(from), "data", clock, random, options);
-        store->define_table(kTable, 1, {});
+        store->define_table(kTable, 1, {}, {reader, {"id", "text"}});
         store->define_table(kStream, 1, {3'600'000'000, 5});
-        store->define_table(kLater, 1, {});
+        store->define_table(kLater, 1, {}, {reader, {"id", "text"}});
         return store;
     }
 
@@ -382,7 +387,7 @@ void commit(World& world, kalam::Store& store, const char* what, const std::vect
     try {
         done = attempt(world, what, [&] {
             kalam::WriteBatch batch(store.snapshot());
-            if (define) batch.define_table(kLater, 1, {});
+            if (define) batch.define_table(kLater, 1, {}, {world.reader, {"id", "text"}});
             for (std::size_t i = 0; i < changes.size(); i++) {
                 const auto& [table, partition, number] = changes[i].place;
                 batch.add(changes[i].kind, table, 1, partition, key_of(number), rows[i]);
@@ -433,6 +438,11 @@ void live(World& world, bool sync) {
     anew();
     for (int n = 0; n < 80; n++) add(kInsert, kTable, "ann", 100 + n, 30);
     commit(world, open, "inserting many rows", changes, sync);
+    auto checkpoint = [&] {
+        attempt(world, "a checkpoint", [&] { open.checkpoint(); });
+        world.check(open, "after a checkpoint");
+    };
+    checkpoint();
     anew();
     for (int n = 0; n < 4; n++) add(kReplace, kTable, "user 1", n, 50 + static_cast<std::size_t>(n));
     add(kDelete, kTable, "user 2", 3, 1);
@@ -450,6 +460,14 @@ void live(World& world, bool sync) {
         anew();
         add(kInsert, kLater, "", 10 + n, 5000);  // each its own log file
         commit(world, open, "going to the next log file", changes, sync);
+    }
+
+    // The fourth of like size is merged with those before it.
+    for (int n = 0; n < 4; n++) {
+        anew();
+        add(kInsert, kTable, "bob", n, 40);
+        commit(world, open, "inserting beside segments", changes, sync);
+        checkpoint();
     }
 
     bool refused_as_it_must = false;
@@ -477,6 +495,8 @@ void live(World& world, bool sync) {
         kalam::FoundRow found;
         bool is_there = open.get(kTable, "ann", key_of(100), open.snapshot(), false, found);
         require(is_there == (world.rows.count({kTable, "ann", 100}) == 1), "a look-up is wrong");
+        kalam::View view = open.pin();
+        require(view.count(kTable, "ann", view.snapshot()) >= is_there, "a count is wrong");
         kalam::RowRef rows[7];
         for (bool reverse : {false, true}) {
             auto source = open.rows(kTable, "ann", open.snapshot(), {}, reverse, false);

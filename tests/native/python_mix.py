@@ -1,8 +1,8 @@
 """Eight threads that ask one database for everything at once, for the sanitizers.
 
 Each thread is a user who inserts, updates, deletes, reads through the core and through DataFusion, writes Arrow, feeds
-a stream, runs transactions, and makes, changes and drops tables that the others use. It knows its own rows, and finds
-them as it left them: in the end, and when the database is opened again.
+a stream, runs transactions, asks for checkpoints, and makes, changes and drops tables that the others use. It knows its
+own rows, and finds them as it left them: in the end, and when the database is opened again.
 
     python tests/native/python_mix.py SECONDS
 
@@ -56,6 +56,7 @@ class User:
         ways = [
             *[self.insert, self.update, self.delete] * 3,
             self.read, self.read, self.join, self.stream, self.arrow, self.transaction, self.define, self.own_rows,
+            self.checkpoint,
         ]  # fmt: skip
         while time.monotonic() < end:
             try:
@@ -106,6 +107,10 @@ class User:
         )
         self.root.execute("SELECT COUNT(*), MIN(id), MAX(n) FROM app.notes")
         self.root.execute("SELECT id FROM app.notes WHERE id IN (1, 9, 17) OR body IS NULL").arrow()
+
+    def checkpoint(self) -> None:
+        if self.random.randrange(10) == 0:
+            self.root.checkpoint()
 
     def one(self, key: int) -> str | None:
         rows = self.root.execute("SELECT body FROM app.notes WHERE id = ?", [key]).fetchall()
@@ -192,7 +197,7 @@ def main(seconds: float) -> int:
     with tempfile.TemporaryDirectory(prefix="kalamdb-mix-") as directory:
         path = Path(directory) / "data"
         faults: list[str] = []
-        with kalamdb.open(path, durability="normal") as database:
+        with kalamdb.open(path, durability="normal", memtable_bytes="64KiB") as database:
             database.execute(SCHEMA)
             users = [User(database, number, seed) for number in range(THREADS)]
             end = time.monotonic() + seconds
@@ -212,7 +217,7 @@ def main(seconds: float) -> int:
                 for user in users:
                     user.check(database)
         if not faults:
-            with kalamdb.open(path) as database:
+            with kalamdb.open(path, memtable_bytes="64KiB") as database:
                 for user in users:
                     user.check(database)
     for fault in faults:

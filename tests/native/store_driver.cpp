@@ -1,25 +1,29 @@
 // A store in memory under many threads, for the sanitizers.
 //
 // First four writers and four readers: commits of two rows each that every reader must see together or not at
-// all. Then eight threads that do everything at once, life after life: inserts, updates, deletes, scans,
-// streams, definitions and drops, transactions, ids. Each life ends with an open that must find what each
+// all, while the rows move to hot segments under them. Then eight threads that do everything at once, life
+// after life: inserts, updates, deletes, scans, streams, definitions and drops, transactions, ids,
+// checkpoints, and views that are kept and read again. Each life ends with an open that must find what each
 // thread knows of its own rows.
 //
 //     store_driver [COMMITS [SECONDS]]
 //
 // Prints "ok" and returns 0.
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "errors.hpp"
+#include "memory_file_system.hpp"
 #include "scanner.hpp"
 #include "store.hpp"
 #include "transaction.hpp"
@@ -56,9 +60,19 @@ std::size_t count_rows(kalam::RowSource& source) {
     return total;
 }
 
-void write(kalam::Store& store, const std::string& row, int writer, int commits) {
+// A row holds its key, by which a segment's rows are found.
+std::string row_of(const kalam::RowLayout& layout, std::uint64_t number, const std::string& text) {
+    std::string row;
+    kalam::RowWriter writer(layout, row);
+    writer.set_integer(0, static_cast<std::int64_t>(number));
+    writer.set_bytes(1, text.data(), text.size());
+    return row;
+}
+
+void write(kalam::Store& store, const kalam::RowLayout& layout, int writer, int commits) {
     for (int n = 0; n < commits; n++) {
         std::uint64_t number = static_cast<std::uint64_t>((n * 7919) % commits) * kWriters + writer;
+        std::string row = row_of(layout, number, "hello");
         kalam::WriteBatch batch(store.snapshot());
         batch.add(kalam::OperationKind::kInsert, kTable, 1, "left", key_of(number), row);
         batch.add(kalam::OperationKind::kInsert, kTable, 1, "right", key_of(number), row);
@@ -90,24 +104,25 @@ void read(const kalam::Store& store, const kalam::RowReader& reader, int seat,
           const std::atomic<bool>& done) {
     std::uint64_t seen = 0;
     while (!done.load()) {
-        std::uint64_t snapshot = store.snapshot();
+        kalam::View view = store.pin();
+        std::uint64_t snapshot = view.snapshot();
         require(snapshot >= seen, "a snapshot never steps back");
         seen = snapshot;
-        std::size_t left = count_rows(*store.rows(kTable, "left", snapshot, {}, seat % 2, false));
-        std::size_t right = count_rows(*store.rows(kTable, "right", snapshot, {}, seat / 2, false));
+        std::size_t left = count_rows(*view.rows(kTable, "left", snapshot, {}, seat % 2, false));
+        std::size_t right = count_rows(*view.rows(kTable, "right", snapshot, {}, seat / 2, false));
         require(left == right, "a commit is seen whole");
-        require(store.count(kTable, "left", snapshot) == left, "count and scan agree");
+        require(view.count(kTable, "left", snapshot) == left, "count and scan agree");
         kalam::FoundRow found;
-        bool one = store.get(kTable, "left", key_of(snapshot % 400), snapshot, false, found);
-        bool two = store.get(kTable, "right", key_of(snapshot % 400), snapshot, false, found);
+        bool one = view.get(kTable, "left", key_of(snapshot % 400), snapshot, false, found);
+        bool two = view.get(kTable, "right", key_of(snapshot % 400), snapshot, false, found);
         require(one == two, "a look-up sees the same commit");
-        require(!store.get(kTable, "left", key_of(4'000'000), snapshot, true, found),
+        require(!view.get(kTable, "left", key_of(4'000'000), snapshot, true, found),
                 "what was refused is not there");
-        count_rows(*store.rows(kStream, "s", snapshot, {}, seat % 2, false));
+        count_rows(*view.rows(kStream, "s", snapshot, {}, seat % 2, false));
         if (seat == 3) {
             std::size_t rows = 0;
             for (const auto& batch :
-                 store.rows_as_arrow(kTable, "left", snapshot, {}, false, reader, {0, 1, -1}, 100)) {
+                 view.rows_as_arrow(kTable, "left", snapshot, {}, false, reader, {0, 1, -1}, 100)) {
                 rows += static_cast<std::size_t>(batch.rows());
             }
             require(rows == left, "Arrow and scan agree");
@@ -117,19 +132,12 @@ void read(const kalam::Store& store, const kalam::RowReader& reader, int seat,
     }
 }
 
-std::string row_of(const kalam::RowLayout& layout, std::int64_t number, const std::string& text) {
-    std::string row;
-    kalam::RowWriter writer(layout, row);
-    writer.set_integer(0, number);
-    writer.set_bytes(1, text.data(), text.size());
-    return row;
-}
-
 // What one thread does, and what it knows of the rows that are its own.
 class Seat {
   public:
-    Seat(kalam::Store& store, const kalam::RowReader& reader, int number, unsigned seed)
-        : store_(store), reader_(reader), number_(number), random_(seed) {}
+    Seat(kalam::Store& store, const std::shared_ptr<const kalam::RowReader>& reader, int number,
+         unsigned seed)
+        : store_(store), shared_(reader), reader_(*reader), number_(number), random_(seed) {}
 
     void run(std::chrono::steady_clock::time_point end) {
         while (std::chrono::steady_clock::now() < end) {
@@ -140,6 +148,9 @@ class Seat {
             }
         }
     }
+
+    // Views do not outlive their store.
+    void let_go() { kept_.reset(); }
 
     void check(const kalam::Store& store) const {
         for (const auto& [key, text] : rows_) {
@@ -158,7 +169,7 @@ class Seat {
     std::string text() { return std::string(1 + any(200), static_cast<char>('a' + any(26))); }
 
     void step() {
-        switch (any(10)) {
+        switch (any(12)) {
             case 0:
             case 1:
             case 2:
@@ -175,6 +186,11 @@ class Seat {
                 return transaction();
             case 8:
                 return ids();
+            case 9:
+                if (any(20) == 0) store_.checkpoint();
+                return;
+            case 10:
+                return keep_a_view();
             default:
                 return look();
         }
@@ -189,23 +205,36 @@ class Seat {
         if (!known.empty()) {
             kind = any(3) ? kalam::OperationKind::kReplace : kalam::OperationKind::kDelete;
         }
-        batch.add(kind, kTable, 1, partition_of(key), key_of(key), row_of(reader_.layout(), number_, next));
+        batch.add(kind, kTable, 1, partition_of(key), key_of(key), row_of(reader_.layout(), key, next));
         store_.commit(batch, sync);
         known = kind == kalam::OperationKind::kDelete ? "" : next;
     }
 
     void scan() {
-        std::uint64_t snapshot = store_.snapshot();
+        kalam::View view = store_.pin();
+        std::uint64_t snapshot = view.snapshot();
         std::string low = key_of(any(2000)), high = key_of(2000 + any(2000));
         std::string_view low_view = low, high_view = high;
         kalam::Bounds bounds{any(2) ? &low_view : nullptr, any(2) ? &high_view : nullptr};
-        count_rows(*store_.rows(kTable, "all", snapshot, bounds, any(2), any(2)));
+        count_rows(*view.rows(kTable, "all", snapshot, bounds, any(2), any(2)));
         std::size_t rows = 0;
         for (const auto& batch :
-             store_.rows_as_arrow(kTable, "some", snapshot, {}, false, reader_, {1, 0, -1, -2}, 64)) {
+             view.rows_as_arrow(kTable, "some", snapshot, {}, false, reader_, {1, 0, -1, -2}, 64)) {
             rows += static_cast<std::size_t>(batch.rows());
         }
-        require(rows == store_.count(kTable, "some", snapshot), "Arrow and count agree");
+        require(rows == view.count(kTable, "some", snapshot), "Arrow and count agree");
+    }
+
+    // Reads a view that was pinned many commits and checkpoints ago, then pins another.
+    void keep_a_view() {
+        if (kept_) {
+            std::size_t rows = count_rows(*kept_->rows(kTable, "all", kept_->snapshot(), {}, any(2), false));
+            require(rows == kept_rows_, "a view shows what it showed");
+            require(kept_->count(kTable, "all", kept_->snapshot()) == rows, "and counts it");
+            if (any(4)) return;
+        }
+        kept_ = store_.pin();
+        kept_rows_ = kept_->count(kTable, "all", kept_->snapshot());
     }
 
     void stream() {
@@ -214,7 +243,7 @@ class Seat {
         for (std::uint64_t n = 1 + any(4); n > 0; n--) {
             std::uint64_t key = next_stream_key_++ * kSeats + static_cast<std::uint64_t>(number_);
             batch.add(kalam::OperationKind::kInsert, kStream, 1, user, key_of(key),
-                      row_of(reader_.layout(), number_, text()));
+                      row_of(reader_.layout(), key, text()));
         }
         store_.commit(batch, false);
         count_rows(*store_.rows(kStream, user, store_.snapshot(), {}, any(2), false));
@@ -226,24 +255,26 @@ class Seat {
         std::uint64_t table = kChanging + any(2);
         kalam::WriteBatch batch(store_.snapshot());
         if (any(4)) {
-            batch.define_table(table, 1 + static_cast<std::uint32_t>(any(3)), {});
+            batch.define_table(table, 1 + static_cast<std::uint32_t>(any(3)), {}, {shared_, {"id", "text"}});
         } else {
             batch.drop_table(table);
         }
-        batch.add(kalam::OperationKind::kInsert, kTable, 1, "definitions", key_of(next_key()),
-                  row_of(reader_.layout(), number_, "defined"));
+        std::uint64_t key = next_key();
+        batch.add(kalam::OperationKind::kInsert, kTable, 1, "definitions", key_of(key),
+                  row_of(reader_.layout(), key, "defined"));
         store_.commit(batch, any(2));
     }
 
     void write_changing() {
         kalam::WriteBatch batch(store_.snapshot());
+        std::uint64_t key = next_key();
         batch.add(kalam::OperationKind::kInsert, kChanging + any(2), 1 + static_cast<std::uint32_t>(any(3)),
-                  "", key_of(next_key()), row_of(reader_.layout(), number_, text()));
+                  "", key_of(key), row_of(reader_.layout(), key, text()));
         store_.commit(batch, any(2));
     }
 
     void transaction() {
-        kalam::Transaction transaction(store_, store_.snapshot());
+        kalam::Transaction transaction(store_);
         std::map<std::uint64_t, std::string> wrote;
         for (std::uint64_t n = 1 + any(5); n > 0; n--) {
             std::uint64_t key = any(500) * kSeats + static_cast<std::uint64_t>(number_);
@@ -254,8 +285,7 @@ class Seat {
                                       : kalam::OperationKind::kDelete;
             std::string next = text();
             kalam::WriteBatch batch(transaction.snapshot());
-            batch.add(kind, kTable, 1, partition_of(key), key_of(key),
-                      row_of(reader_.layout(), number_, next));
+            batch.add(kind, kTable, 1, partition_of(key), key_of(key), row_of(reader_.layout(), key, next));
             transaction.write(batch);
             wrote[key] = kind == kalam::OperationKind::kDelete ? "" : next;
         }
@@ -290,6 +320,7 @@ class Seat {
     std::uint64_t next_key() { return 10'000 + next_key_++ * kSeats + static_cast<std::uint64_t>(number_); }
 
     kalam::Store& store_;
+    const std::shared_ptr<const kalam::RowReader> shared_;
     const kalam::RowReader& reader_;
     const int number_;
     std::mt19937_64 random_;
@@ -297,20 +328,31 @@ class Seat {
     std::uint64_t next_key_ = 0;
     std::uint64_t next_stream_key_ = 0;
     std::int64_t last_id_ = 0;
+    std::optional<kalam::View> kept_;
+    std::size_t kept_rows_ = 0;
 };
 
 // One life of a store, short, so that memory stays small.
-void live(const kalam::RowReader& reader, unsigned seed, std::chrono::steady_clock::time_point end) {
+void live(const std::shared_ptr<const kalam::RowReader>& reader, unsigned seed,
+          std::chrono::steady_clock::time_point end) {
     auto files = kalam::FileSystem::memory();
     files->make_directory("data");
+    files->make_directory("hot");
     kalam::StoreOptions options;
     options.wal_file_bytes = 1 << 18;
     options.stream_bytes_max = 1 << 18;
+    options.hot_directory = "hot";
+    // By turns so small that it is written all the time, and now and then.
+    options.memtable_bytes = seed % 3 ? 1 << 16 : 1 << 20;
+    options.hot_cache_bytes = 1 << 16;
     auto open = [&] {
         auto store = std::make_unique<kalam::Store>(files, "data", kalam::Clock::system(),
                                                     kalam::RandomSource::system(), options);
-        store->define_table(kTable, 1, {});
+        store->define_table(kTable, 1, {}, {reader, {"id", "text"}});
         store->define_table(kStream, 1, {200'000, 50});
+        // As a catalog would tell: of what the log may have rows of.
+        store->define_table(kChanging, 1, {}, {reader, {"id", "text"}});
+        store->define_table(kChanging + 1, 1, {}, {reader, {"id", "text"}});
         return store;
     };
     std::vector<std::unique_ptr<Seat>> seats;
@@ -324,9 +366,63 @@ void live(const kalam::RowReader& reader, unsigned seed, std::chrono::steady_clo
     for (std::thread& thread : threads) thread.join();
     for (const auto& seat : seats) seat->check(*store);
     if (seed % 2) store->close();
+    for (auto& seat : seats) seat->let_go();
     store.reset();
     store = open();
     for (const auto& seat : seats) seat->check(*store);
+}
+
+// A DROP that finds no room, while a checkpoint waits for it: the table keeps its rows.
+void drop_is_taken_back(const std::shared_ptr<const kalam::RowReader>& reader) {
+    auto files = std::make_shared<kalam::MemoryFileSystem>();
+    files->make_directory("data", 0700);
+    files->make_directory("hot", 0700);
+    kalam::StoreOptions options;
+    options.hot_directory = "hot";
+    auto open = [&] {
+        auto store = std::make_unique<kalam::Store>(files, "data", kalam::Clock::system(),
+                                                    kalam::RandomSource::system(), options);
+        store->define_table(kTable, 1, {}, {reader, {"id", "text"}});
+        store->define_table(kChanging, 1, {}, {reader, {"id", "text"}});
+        return store;
+    };
+    auto store = open();
+    auto insert = [&](std::uint64_t table, std::uint64_t key) {
+        kalam::WriteBatch batch(store->snapshot());
+        batch.add(kalam::OperationKind::kInsert, table, 1, "", key_of(key),
+                  row_of(reader->layout(), key, "kept"));
+        store->commit(batch, true);
+    };
+    insert(kTable, 1);
+    store->checkpoint();
+    insert(kTable, 2);
+    kalam::WriteBatch drop(store->snapshot());
+    drop.drop_table(kTable);
+    drop.add(kalam::OperationKind::kInsert, kChanging, 1, "", key_of(3),
+             row_of(reader->layout(), 3, "the catalog's row"));
+    kalam::CommitTicket ticket;
+    store->begin(drop, true, ticket);
+    std::thread checkpoint([&] { store->checkpoint(); });
+    // So that it is likely to wait by now; it must be right however far it is.
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    kalam::Fault no_room;
+    no_room.operations = kalam::operation_bit(kalam::Operation::write);
+    no_room.code = ENOSPC;
+    files->fail(no_room);
+    bool refused = false;
+    try {
+        store->finish(ticket);
+    } catch (const kalam::IoError&) {
+        refused = true;
+    }
+    checkpoint.join();
+    require(refused, "a commit without room is refused");
+    for (int life = 0; life < 2; life++) {
+        require(store->count(kTable, "", store->snapshot()) == 2,
+                "a table that was not dropped keeps its rows");
+        store.reset();
+        store = open();
+    }
 }
 
 }  // namespace
@@ -336,28 +432,36 @@ int main(int argc, char** argv) {
     int seconds = argc > 2 ? std::atoi(argv[2]) : 2;
     auto files = kalam::FileSystem::memory();
     files->make_directory("data");
+    files->make_directory("hot");
     std::vector<kalam::Column> columns = {{1, kalam::Type::kBigInt, 0, 0, false},
                                           {2, kalam::Type::kText, 0, 0, false}};
     auto layout = std::make_shared<const kalam::RowLayout>(1, columns, 0);
-    std::string row;
-    kalam::RowWriter writer(*layout, row);
-    writer.set_integer(0, 77);
-    writer.set_bytes(1, "hello", 5);
-    kalam::RowReader reader({layout}, row);
+    auto reader = std::make_shared<const kalam::RowReader>(
+        std::vector<std::shared_ptr<const kalam::RowLayout>>{layout}, row_of(*layout, 0, ""));
+    kalam::TableDescription description{reader, {"id", "text"}};
     kalam::StoreOptions options;
     options.wal_file_bytes = 1 << 18;
+    options.hot_directory = "hot";
+    options.memtable_bytes = 1 << 17;
+    options.hot_cache_bytes = 1 << 16;
     std::uint64_t last;
     {
         kalam::Store store(files, "data", kalam::Clock::system(), kalam::RandomSource::system(), options);
-        store.define_table(kTable, 1, {});
+        store.define_table(kTable, 1, {}, description);
         store.define_table(kStream, 1, {50'000, 20});
         std::atomic<bool> done{false};
         std::vector<std::thread> writers, readers;
         for (int seat = 0; seat < 4; seat++) {
-            readers.emplace_back([&, seat] { read(store, reader, seat, done); });
+            readers.emplace_back([&, seat] { read(store, *reader, seat, done); });
         }
+        readers.emplace_back([&] {
+            while (!done.load()) {
+                store.checkpoint();
+                std::this_thread::sleep_for(std::chrono::milliseconds(3));
+            }
+        });
         for (int seat = 0; seat < kWriters; seat++) {
-            writers.emplace_back([&, seat] { write(store, row, seat, commits); });
+            writers.emplace_back([&, seat] { write(store, *layout, seat, commits); });
         }
         for (std::thread& thread : writers) thread.join();
         done = true;
@@ -371,6 +475,8 @@ int main(int argc, char** argv) {
     std::uint64_t expected = 0;
     for (int n = 0; n < commits; n++) expected += n % 10 != 0;
     require(again.count(kTable, "left", last) == expected * kWriters, "every row is there again");
+
+    drop_is_taken_back(reader);
 
     auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
     unsigned seed = std::random_device()();

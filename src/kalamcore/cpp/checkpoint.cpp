@@ -54,9 +54,10 @@ std::size_t segments_to_merge(const SegmentList& list) {
 void Store::freeze() {
     if (memtable_->entries() == 0) return;
     auto next = std::make_shared<Tiers>(*tiers_);
-    memtable_->freeze();
     next->frozen.insert(next->frozen.begin(), next->active);
     next->active = std::make_shared<MemTable>(hash_seed_);
+    // Last, for where memory runs out the memtable goes on taking writes.
+    memtable_->freeze();
     set_tiers(std::move(next));
 }
 
@@ -80,35 +81,43 @@ std::uint64_t Store::write_segments() {
     std::shared_ptr<const Tiers> written;
     std::unordered_map<std::uint64_t, TableState> tables;
     CheckpointState state = checkpoint_;
-    {
-        std::lock_guard guard(commit_mutex_);
-        if (closed()) throw Error("the store is closed");
-        if (!poison_.empty()) throw Poisoned(poison_);
-        undo_dropped();
-        freeze();
-        written = tiers_;
-        tables = tables_;
-        state.lsn = log_->last();
-        state.last_sequence = last_;
-        state.lease_end_ms = lease_end_ms_;
-    }
     auto gone = [&](std::uint64_t table_id) {
         auto known = tables.find(table_id);
         return known != tables.end() && known->second.dropped;
     };
-    bool drops = std::any_of(state.segments.begin(), state.segments.end(),
-                             [&](const HotSegmentEntry& entry) { return gone(entry.table_id); });
-    if (written->frozen.empty() && !drops) return 0;
-    {
-        // What is frozen is published, or taken back, by those who commit it.
-        std::unique_lock lock(pending_mutex_);
-        publish_pending();
-        pending_waiters_++;
-        pending_changed_.wait(lock, [&] {
+    for (bool certain = false; !certain;) {
+        std::uint64_t taken_back;
+        {
+            std::lock_guard guard(commit_mutex_);
+            if (closed()) throw Error("the store is closed");
+            if (!poison_.empty()) throw Poisoned(poison_);
+            undo_dropped();
+            freeze();
+            written = tiers_;
+            tables = tables_;
+            taken_back = definitions_taken_back_;
+            state.lsn = log_->last();
+            state.last_sequence = last_;
+            state.lease_end_ms = lease_end_ms_;
+        }
+        bool drops = std::any_of(state.segments.begin(), state.segments.end(),
+                                 [&](const HotSegmentEntry& entry) { return gone(entry.table_id); });
+        if (written->frozen.empty() && !drops) return 0;
+        {
+            // What is frozen is published, or taken back, by those who commit it.
+            std::unique_lock lock(pending_mutex_);
             publish_pending();
-            return !oldest_pending_ || oldest_pending_->first > state.last_sequence;
-        });
-        pending_waiters_--;
+            pending_waiters_++;
+            pending_changed_.wait(lock, [&] {
+                publish_pending();
+                return !oldest_pending_ || oldest_pending_->first > state.last_sequence;
+            });
+            pending_waiters_--;
+        }
+        // A DROP that found no room leaves the rows of its table where they are: the tables are looked at
+        // anew.
+        std::lock_guard guard(commit_mutex_);
+        certain = taken_back == definitions_taken_back_;
     }
     state.lsn = std::min(state.lsn, log_->written());
     log_->flush(state.lsn, true);
@@ -125,13 +134,15 @@ std::uint64_t Store::write_segments() {
         }
         for (std::uint64_t table_id : table_ids) {
             auto known = tables.find(table_id);
-            if (known == tables.end() || known->second.dropped || known->second.stream ||
-                !known->second.description.reader) {
-                if (known != tables.end() && !known->second.dropped && !known->second.stream) {
-                    throw Error("table " + std::to_string(table_id) +
-                                " cannot be written to a segment: it was defined without a reader");
-                }
-                continue;
+            if (known == tables.end()) {
+                // Its rows must not go with the log only because nobody told of it.
+                throw Error("table " + std::to_string(table_id) +
+                            " cannot be written to a segment: it is not known; define it first, or drop it");
+            }
+            if (known->second.dropped || known->second.stream) continue;
+            if (!known->second.description.reader) {
+                throw Error("table " + std::to_string(table_id) +
+                            " cannot be written to a segment: it was defined without a reader");
             }
             std::set<std::string_view> names;
             for (const auto& memtable : written->frozen) {
@@ -378,6 +389,8 @@ std::vector<Unflushed> Store::unflushed(
 // REQUIRES: the commit lock.
 bool Store::must_wait_for_memory() const {
     if (options_.hot_directory.empty() || tiers_->frozen.empty()) return false;
+    // Who is refused anyway must not wait for memory that nobody frees any more.
+    if (closed() || !poison_.empty()) return false;
     // Where a checkpoint fails for want of room, the log says so to who writes; waiting would not help.
     return memtable_->bytes() >= 2 * options_.memtable_bytes + kWaitedForBytesMin &&
            !checkpoint_fails_.load(std::memory_order_acquire);
@@ -390,16 +403,20 @@ void Store::poison(const std::string& why) {
     }
 }
 
+// A commit is on its way that must not fail for it: where there is no memory, the next commit tries again.
 // REQUIRES: the commit lock.
-void Store::start_checkpointer() {
+void Store::start_checkpointer() noexcept {
     if (!tiers_->frozen.empty()) return;
-    freeze();
-    std::lock_guard guard(checkpointer_mutex_);
-    checkpoint_wanted_ = true;
-    if (!checkpointer_.joinable() && !checkpointer_stops_) {
-        checkpointer_ = std::thread([this] { keep_checkpoints(); });
+    try {
+        std::lock_guard guard(checkpointer_mutex_);
+        if (checkpointer_stops_) return;
+        // The thread first: what is frozen waits for it.
+        if (!checkpointer_.joinable()) checkpointer_ = std::thread([this] { keep_checkpoints(); });
+        freeze();
+        checkpoint_wanted_ = true;
+        checkpointer_changed_.notify_one();
+    } catch (const std::exception&) {
     }
-    checkpointer_changed_.notify_one();
 }
 
 void Store::keep_checkpoints() {

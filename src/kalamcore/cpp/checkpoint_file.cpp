@@ -89,7 +89,9 @@ void remove_leftovers(FileSystem& files, const std::string& directory, const Che
         // file.
         if (!sure) write_checkpoint(files, directory, state);
         sure = true;
-        files.remove(directory + "/" + name);
+        // Writing it has used up its own temporary file.
+        std::string path = directory + "/" + name;
+        if (files.exists(path)) files.remove(path);
     }
 }
 

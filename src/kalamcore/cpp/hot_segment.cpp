@@ -227,7 +227,7 @@ const PartitionRange* HotSegment::find(std::string_view partition) const {
 std::shared_ptr<const ColumnBlock> HotSegment::block(std::uint32_t at) const {
     if (auto found = cache_.find(entry_.number, at)) return found;
     auto made = load(at);
-    cache_.add(entry_.number, at, made);
+    if (made->bytes() <= cache_.bytes_max()) cache_.add(entry_.number, at, made);
     return made;
 }
 

@@ -102,6 +102,15 @@ LogSurvey survey_log(FileSystem& files, const std::string& directory) {
             before = *number;
         }
     }
+    bool any_stays = !numbers.empty() && (survey.cut_number == 0 || numbers.front() < survey.cut_number ||
+                                          survey.cut_offset != 0);
+    if (any_stays) {
+        const std::string path = directory + "/" + file_name(numbers.front());
+        std::string header(file_header_bytes, '\0');
+        header.resize(files.open(path, OpenMode::read)->read_at(0, header.data(), header.size()));
+        survey.kept_first_lsn = decode_file_header(path, header).first_lsn;
+        if (survey.kept_records == 0) survey.kept_lsn = survey.kept_first_lsn - 1;
+    }
     if (first) {
         first->lsn = survey.kept_lsn + 1;
         std::reverse(survey.findings.begin(), survey.findings.end());

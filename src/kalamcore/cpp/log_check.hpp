@@ -27,7 +27,10 @@ struct LogFinding {
 struct LogSurvey {
     std::vector<LogFinding> findings;
     // What stands before the first damage, and so stays after a repair.
+    // Where no record stays, kept_lsn is the number before the one that will be the first; kept_first_lsn is
+    // the first that stays, or that one.
     std::uint64_t kept_records = 0;
+    std::uint64_t kept_first_lsn = 1;
     std::uint64_t kept_lsn = 0;
     // What stands behind it: whole records, as far as they can be told, and bytes that are not zeros at the
     // end.

@@ -75,6 +75,9 @@ class SortedBlocks {
     // The block that holds a row, and where it begins.
     std::uint32_t block_of(std::int64_t row) const;
     std::int64_t block_begin(std::uint32_t block) const { return places_[block].first_row; }
+    std::int64_t block_end(std::uint32_t block) const {
+        return places_[block].first_row + places_[block].rows;
+    }
     virtual std::shared_ptr<const ColumnBlock> block(std::uint32_t at) const = 0;
     // Sees to it that what lies between two keys can be read: throws ColdMiss with all that is not in memory.
     virtual void require(const PartitionRange&, const std::string_view* /*low*/,

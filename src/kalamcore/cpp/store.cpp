@@ -331,6 +331,12 @@ void Store::define_table(std::uint64_t table_id, std::uint32_t version, const St
     tables_[table_id] = {version, false, streamed, std::move(description)};
 }
 
+void Store::drop_table(std::uint64_t table_id) {
+    std::lock_guard guard(commit_mutex_);
+    if (closed()) throw Error("the store is closed");
+    tables_[table_id] = {0, true, false, {}};
+}
+
 void Store::set_tables(const WriteBatch& batch, CommitTicket& ticket) {
     ticket.replaced.reserve(batch.definitions_.size());
     for (const WriteBatch::Definition& definition : batch.definitions_) {
@@ -725,6 +731,7 @@ std::exception_ptr Store::error_of(const CommitTicket& ticket) {
 void Store::take_back(CommitTicket& ticket, std::exception_ptr error) {
     ticket.error = std::move(error);
     undo(*ticket.batch, *ticket.memtable, ticket.first, ticket.batch->operations_);
+    if (!ticket.replaced.empty()) definitions_taken_back_++;
     restore_tables(ticket);
     unlink(ticket);
 }
@@ -911,6 +918,8 @@ void Store::close() {
     }
     stop_checkpointer();
     stop_housekeeper();
+    // One that somebody asked for ends first.
+    std::lock_guard no_checkpoint(checkpoint_mutex_);
     {
         std::unique_lock lock(pending_mutex_);
         publish_pending();
@@ -924,6 +933,8 @@ void Store::close() {
     // Waits for a lease on its way before the commit lock, as whoever extends one holds its own lock first.
     std::int64_t last_id = snowflakes_->last();
     std::lock_guard guard(commit_mutex_);
+    // Nothing is written after a poison, whatever it came from: the log ends as a crash would leave it.
+    if (!poison_.empty()) return;
     try {
         undo_dropped();
         if (last_id && snowflake_ms(last_id) + 1 != lease_end_ms_) append_lease(snowflake_ms(last_id) + 1);

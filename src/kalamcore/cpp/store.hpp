@@ -261,6 +261,8 @@ class Store final : public Readable {
     const LogRecovery& recovery() const { return recovery_; }
     void define_table(std::uint64_t table_id, std::uint32_t version, const StreamOptions& stream,
                       TableDescription description = {});
+    // At open: the table was dropped in an earlier life, and its rows go with the next checkpoint.
+    void drop_table(std::uint64_t table_id);
     // Of rows that were written to segments the newest version alone is kept: who reads more than once at one
     // snapshot, beside a checkpoint, pins a view. Other reads then throw SnapshotGone.
     std::uint64_t snapshot() const override { return published_.load(std::memory_order_acquire); }
@@ -354,7 +356,7 @@ class Store final : public Readable {
     void discard(const std::vector<std::uint64_t>& made, bool named);
     void install(const Tiers& written, std::shared_ptr<const SegmentMap> segments,
                  std::uint64_t checkpointed);
-    void start_checkpointer();
+    void start_checkpointer() noexcept;
     void keep_checkpoints();
     void stop_checkpointer();
     void poison(const std::string& why);
@@ -404,7 +406,8 @@ class Store final : public Readable {
     std::mutex commit_mutex_;
     std::unordered_map<std::uint64_t, TableState> tables_;
     std::uint64_t last_ = 0;
-    std::int64_t lease_end_ms_ = 0;  // no id of this millisecond or later was given; 0: none ever
+    std::int64_t lease_end_ms_ = 0;             // no id of this millisecond or later was given; 0: none ever
+    std::uint64_t definitions_taken_back_ = 0;  // commits with definitions that were published never
     std::uint64_t drops_known_ = 0;
     std::string poison_;  // why nothing more is written
 

@@ -770,15 +770,16 @@ std::uint64_t FileLog::bytes() const {
 void FileLog::release(std::uint64_t lsn) {
     const std::lock_guard<std::mutex> hold(mutex_);
     if (!poison_.empty()) throw Poisoned(poison_);
-    try {
-        // The oldest first, so that a crash leaves no gap.
-        while (!old_.empty()) {
-            const std::uint64_t next_first = old_.size() > 1 ? old_[1].first_lsn : current_.first_lsn;
-            if (next_first > lsn + 1) break;
-            const std::string path = path_of(old_.front().number);
-            const bool is_full_size =
-                file_bytes_ >= spare_bytes_min && files_->open(path, OpenMode::read)->size() == file_bytes_;
-            const std::string spare = spares_.next_path();
+    // The oldest first, so that a crash leaves no gap.
+    while (!old_.empty()) {
+        const std::uint64_t next_first = old_.size() > 1 ? old_[1].first_lsn : current_.first_lsn;
+        if (next_first > lsn + 1) break;
+        const std::string path = path_of(old_.front().number);
+        // Looking at it changes nothing: where no more files can be opened, it is released another time.
+        const bool is_full_size =
+            file_bytes_ >= spare_bytes_min && files_->open(path, OpenMode::read)->size() == file_bytes_;
+        const std::string spare = spares_.next_path();
+        try {
             if (is_full_size) {
                 files_->rename(path, spare);
             } else {
@@ -788,10 +789,10 @@ void FileLog::release(std::uint64_t lsn) {
             files_->sync_directory(directory_);
             old_.erase(old_.begin());
             if (is_full_size && !spares_.recycle(spare)) files_->remove(spare);
+        } catch (const std::exception& error) {
+            poison(error.what());
+            throw;
         }
-    } catch (const std::exception& error) {
-        poison(error.what());
-        throw;
     }
 }
 

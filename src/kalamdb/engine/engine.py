@@ -75,6 +75,10 @@ class Engine:
         """Let the table take rows of this schema version, and of no other."""
         self.store.define_table(schema.table_id, schema.version, **core_definition(schema, history))
 
+    def drop(self, table_id: int) -> None:
+        """Let go of what is left of a table that was dropped in an earlier life."""
+        self.store.drop_table(table_id)
+
     def snapshot(self) -> int:
         """The sequence number that a reader sees up to."""
         return self.store.snapshot()

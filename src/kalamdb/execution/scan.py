@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from kalamcore import errors as core
 from kalamdb.auth import Action, authorize, may, may_see
 from kalamdb.catalog.system_tables import system_table
+from kalamdb.engine.core_errors import translated
 from kalamdb.engine.tables import SYSTEM_COLUMNS
 from kalamdb.errors import UndefinedTable
 from kalamdb.schema import TableKind, TableSchema
@@ -114,6 +115,10 @@ def _partition_columns(
                 continue
             yield from _passing_through(context, schema, partition, positions, deleted=deleted)
             return
+        except core.WriteConflictError:
+            raise
+        except core.CoreError as error:
+            raise translated(error) from error
     for part in parts:
         yield pa.record_batch(part).columns
 
