@@ -40,56 +40,102 @@ class Figures:
             self.findings.append(what)
 
 
-def statements(count: int) -> Iterator[tuple[str, str, list[object]]]:
-    """(user, statement, parameters): all kinds, enough of them for several files of the log."""
-    yield "root", "CREATE NAMESPACE app", []
-    yield "root", "CREATE USER TABLE app.notes (id BIGINT PRIMARY KEY, body TEXT, n INT DEFAULT 1)", []
-    yield "root", "CREATE SHARED TABLE app.words (id TEXT PRIMARY KEY, n INT)", []
-    for number in range(count - 3):
+@dataclass(frozen=True)
+class Step:
+    """What one user runs as one commit: a statement, or several of them in a transaction."""
+
+    user: str
+    statements: tuple[tuple[str, tuple[object, ...]], ...]
+
+    def run(self, db: Database) -> None:
+        session = db.session(self.user)
+        if len(self.statements) == 1:
+            session.execute(*self.statements[0])
+            return
+        with session.transaction():
+            for sql, parameters in self.statements:
+                session.execute(sql, parameters)
+
+
+def script(count: int) -> Iterator[Step]:
+    """All kinds of tables, statements and transactions; enough rows for many files of the log."""
+
+    def one(user: str, sql: str, *parameters: object) -> Step:
+        return Step(user, ((sql, parameters),))
+
+    yield one("root", "CREATE NAMESPACE app")
+    yield one("root", "CREATE USER TABLE app.notes (id BIGINT PRIMARY KEY, body TEXT, n INT DEFAULT 1)")
+    yield one("root", "CREATE SHARED TABLE app.words (id TEXT PRIMARY KEY, n INT)")
+    yield one(
+        "root", "CREATE STREAM TABLE app.typing (id BIGINT PRIMARY KEY DEFAULT SNOWFLAKE_ID()) TTL 3600"
+    )
+    upsert = "INSERT INTO app.words (id, n) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET n = excluded.n"
+    for number in range(count - 4):
+        # The statements that change a note name one that the same user has inserted three numbers before.
         user = "alice" if number % 3 else "bob"
+        earlier = (number - 3) * 1000
         if number % 11 == 10:
-            yield "root", f"ALTER TABLE app.words ADD COLUMN c{number} INT DEFAULT {number}", []
-        elif number % 7 == 6:
-            yield user, "DELETE FROM app.notes WHERE id = ?", [(number - 3) * 1000]
-        elif number % 7 == 5:
-            yield (
-                user,
-                "UPDATE app.notes SET body = ? WHERE id = ?",
-                [f"changed {number}", (number - 3) * 1000],
+            yield one("root", f"ALTER TABLE app.words ADD COLUMN c{number} INT DEFAULT {number}")
+        elif number % 29 == 13:
+            yield one("root", f"CREATE SHARED TABLE app.t{number} (id BIGINT PRIMARY KEY)")
+        elif number % 29 == 23:
+            yield one("root", f"DROP TABLE IF EXISTS app.t{number - 10}")
+        elif number % 31 == 16:
+            yield one(
+                "root", f"CREATE OR REPLACE VIEW app.many AS SELECT id FROM app.words WHERE n > {number}"
             )
+        elif number % 13 == 12:
+            yield Step(
+                user,
+                (
+                    (
+                        "INSERT INTO app.notes (id, body) VALUES (?, ?), (?, 'b')",
+                        (number * 1000, "a", -number),
+                    ),
+                    ("DELETE FROM app.notes WHERE id = ?", (earlier,)),
+                    ("INSERT INTO app.notes (id, body) VALUES (?, 'again')", (earlier,)),
+                    ("INSERT INTO app.typing (id) VALUES (?)", (number,)),
+                    (upsert, ("both", number)),
+                ),
+            )
+        elif number % 17 == 9:
+            yield one(user, "INSERT INTO app.typing (id) VALUES (?), (?)", number, -number)
+        elif number % 7 == 6:
+            yield one(user, "DELETE FROM app.notes WHERE id = ?", earlier)
+        elif number % 7 == 5:
+            yield one(user, "UPDATE app.notes SET body = ? WHERE id = ?", f"changed {number}", earlier)
         elif number % 7 == 4:
-            sql = "INSERT INTO app.words (id, n) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET n = excluded.n"
-            yield "root", sql, [f"word {number % 5}", number]
+            yield one("root", upsert, f"word {number % 5}", number)
         else:
-            rows = (1, 2, 60)[number % 3]
+            rows = 500 if number % 97 == 7 else (1, 2, 60)[number % 3]
             places = ", ".join(["(?, ?)"] * rows)
             values: list[object] = []
             for row in range(rows):
-                values += [number * 1000 + row, f"body {row} " + "x" * (20 * rows)]
-            yield user, f"INSERT INTO app.notes (id, body) VALUES {places}", values
+                values += [number * 1000 + row, f"body {row} " + "x" * (20 * min(rows, 60))]
+            yield one(user, f"INSERT INTO app.notes (id, body) VALUES {places}", *values)
 
 
 @dataclass
 class Reference:
-    """The run without a failure: what stood after each statement, and how often each operation came."""
+    """The run without a failure: what stood after each step, and how often each operation came."""
 
-    script: list[tuple[str, str, list[object]]]
+    script: list[Step]
     states: list[State]
     operations: dict[str, int]
 
 
 def reference(count: int) -> Reference:
-    script = list(statements(count))
+    steps = list(script(count))
     files = FileSystem.memory()
     db = open_database(files, EPOCH_US)
     before = {name: files.count(name) for name in WRITING}
     states = [state_of(db, sequences=False)]
-    for user, sql, parameters in script:
-        db.session(user).execute(sql, parameters)
+    for step in steps:
+        step.run(db)
         states.append(state_of(db, sequences=False))
     operations = {name: files.count(name) - before[name] for name in WRITING}
     db.close()
-    return Reference(script, states, operations)
+    return Reference(steps, states, operations)
 
 
 def fail_once(
@@ -113,9 +159,9 @@ def fail_once(
     files.fail([operation], at=at, errno=code, sticky=sticky, partial_bytes=partial)
     done = 0
     failure: Error | None = None
-    for user, sql, parameters in run.script:
+    for step in run.script:
         try:
-            db.session(user).execute(sql, parameters)
+            step.run(db)
         except Error as error:
             failure = error
             break
@@ -144,17 +190,27 @@ def fail_once(
         figures.find(f"{where}: no room, and it was poisoned: {failure}")
     if poisoned:
         after_poison(db, files, run.states[done], figures, where)
+    # A statement that was refused and undone is absent for good.
+    last = done + 1 if isinstance(failure, CommitOutcomeUnknown) else done
+    read: set[int] = set()
     for loss, disk in disks:
+        if disk.fingerprint() in read:
+            continue  # another loss has left the same
+        read.add(disk.fingerprint())
         try:
-            again = open_database(disk, EPOCH_US, 2)
+            found = state_of(open_database(disk, EPOCH_US, 2), sequences=False)
+            # After a failed sync a process that is started anew may read what the disk does not hold; what it then
+            # answers must outlive the next loss of power.
+            kept = found
+            if loss == "none":
+                kept = state_of(open_database(disk.crash("all"), EPOCH_US, 4), sequences=False)
         except Error as error:
             figures.find(f"{where}, loss {loss}: does not open: {error}")
             continue
-        found = state_of(again, sequences=False)
-        # A statement that was refused and undone is absent for good.
-        last = done + 1 if isinstance(failure, CommitOutcomeUnknown) else done
         if found not in run.states[done : last + 1]:
             figures.find(f"{where}, loss {loss}: not what {done} statements left, after {failure.code}")
+        if kept != found:
+            figures.find(f"{where}: reopened, it showed what the next power cut took")
     if not poisoned:
         go_on(db, files, run, done, figures, where)
 
@@ -193,8 +249,8 @@ def go_on(db: Database, files: FileSystem, run: Reference, done: int, figures: F
     """With room again, the rest of the script runs, and is there after a power cut."""
     files.forgive()
     try:
-        for user, sql, parameters in run.script[done:]:
-            db.session(user).execute(sql, parameters)
+        for step in run.script[done:]:
+            step.run(db)
         rows = state_of(db, sequences=False).rows
         if rows != run.states[-1].rows:
             figures.find(f"{where}: the rest of the script left other rows")
@@ -228,8 +284,8 @@ def prove_opening(seed: int) -> Figures:
     figures = Figures()
     files = FileSystem.memory()
     db = open_database(files, EPOCH_US, seed)
-    for user, sql, parameters in statements(40):
-        db.session(user).execute(sql, parameters)
+    for step in script(40):
+        step.run(db)
     state = state_of(db)
     disk = files.crash("torn_1", seed)
     counted = disk.crash("none")
