@@ -61,7 +61,7 @@ bench: $(DONE)/installed $(DONE)/bench ## the questions of performance, each bes
 docs: $(DONE)/installed $(DONE)/test ## run every example of the documents
 	@$(BIN)/python -m pytest -q tests/test_docs.py
 
-proof: $(DONE)/installed $(DONE)/test ## crashes, kills, damage, failing disks, power cuts, in full; figures to docs/proof.md
+proof: $(DONE)/installed $(DONE)/test ## crashes, kills, failing disks, isolation, ids: all that test samples, in full; figures to docs/proof.md
 	@if [ "$$(id -u)" = 0 ] && ! command -v xfs_io >/dev/null && command -v apt-get >/dev/null; then \
 	    apt-get install -qq -y xfsprogs e2fsprogs >/dev/null || echo "no xfsprogs: power cuts are left out"; fi
 	@$(BIN)/python -m tests.crash --times $${KALAM_PROOF_TIMES:-1} $(ARGS)
