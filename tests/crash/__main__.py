@@ -238,6 +238,7 @@ def main() -> int:
     parser.add_argument("--only", action="append", choices=PROOFS)
     parser.add_argument("--output", default="docs/proof.md")
     given = parser.parse_args()
+    at = revision()
     print(f"seed {given.seed}", flush=True)
     lines = []
     wrong = 0
@@ -260,7 +261,7 @@ def main() -> int:
         for finding in result.findings:
             print(f"    {finding}", flush=True)
         lines.append(f"| {what} | {result.tried} | {result.found} | {seconds:.0f} s |")
-    page = report(lines, given.seed, given.times)
+    page = report(lines, given.seed, given.times, at)
     if given.output == "-":
         print(page)
     else:
@@ -268,16 +269,20 @@ def main() -> int:
     return 1 if wrong else 0
 
 
-def report(lines: list[str], seed: int, times: int) -> str:
-    revision = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
+def revision() -> str:
+    found = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    )
+    return found.stdout.strip() or "an unknown revision"
+
+
+def report(lines: list[str], seed: int, times: int, at: str) -> str:
     again = f"python -m tests.crash --seed {seed}" + (f" --times {times}" if times > 1 else "")
     machine = f"{platform.system()} {platform.release()}, {platform.machine()}"
     return f"""# Proof
 
 What was tried against durability, isolation and equal answers, and what was found wrong, by
-`{again}` at {revision or "an unknown revision"}, Python {platform.python_version()},
+`{again}` at {at}, Python {platform.python_version()},
 {machine}. What it means is in [durability](durability.md).
 
 | what | tried | found | took |
