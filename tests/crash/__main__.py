@@ -192,8 +192,8 @@ PROOFS: dict[str, tuple[str, Callable[[int, int], Result]]] = {
         _damage(damage.prove_foreign_files),
     ),
     "failures": (
-        "every operation on a file in a script of 300 statements fails: EIO, ENOSPC, EDQUOT, once and for good, times "
-        "8 losses",
+        "every operation on a file in a script of 300 statements fails: EIO, ENOSPC, EDQUOT (EROFS, EMFILE), once "
+        "and for good, times 8 losses",
         _counted(lambda *_: failures.prove(300)),
     ),
     "opening": (

@@ -1,8 +1,8 @@
 """Every operation on a file that fails, once and for good: what was acknowledged stays, and what comes later is right.
 
-No room (ENOSPC, EDQUOT): the statement is refused and undone, and the database goes on once there is room. Anything
-else that fails in a write, sync, close or rename poisons the database: nothing is tried again, every later write is
-refused, reads go on.
+No room (ENOSPC, EDQUOT), or no descriptor for a new file (EMFILE): the statement is refused and undone, and the
+database goes on once there is room. Anything else that fails in a write, sync, close or rename poisons the database:
+nothing is tried again, every later write is refused, reads go on.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from tests.crash.power_loss import LOSSES
 
 WRITING = ("write", "sync", "rename", "close", "sync_directory", "preallocate", "open", "truncate", "remove")
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+CODES = {"open": (errno.EMFILE, errno.EROFS), "write": (errno.EROFS,)}
+"""What fails beside EIO and NO_ROOM, where it can."""
 PARTIAL = (0, 1, 40, 4096)
 
 
@@ -182,11 +184,12 @@ def fail_once(
     figures.outcomes[outcome] += 1
     if not isinstance(failure, CommitOutcomeUnknown | DatabasePoisoned | StorageUnavailable):
         figures.find(f"{where}: ended with {failure.code}: {failure}")
-    if not poisoned and (code not in NO_ROOM or isinstance(failure, CommitOutcomeUnknown)):
+    refusable = code in NO_ROOM or (code == errno.EMFILE and operation == "open")
+    if not poisoned and (not refusable or isinstance(failure, CommitOutcomeUnknown)):
         figures.find(f"{where}: takes writes after {failure.code}")
     # What a write has left of refused records must be wiped off; a disk that takes no byte of that leaves no choice.
     wiped = operation == "write" and not (sticky and partial)
-    if poisoned and code in NO_ROOM and (operation in ("open", "preallocate") or wiped):
+    if poisoned and refusable and (operation in ("open", "preallocate") or wiped):
         figures.find(f"{where}: no room, and it was poisoned: {failure}")
     if poisoned:
         after_poison(db, files, run.states[done], figures, where)
@@ -263,13 +266,13 @@ def go_on(db: Database, files: FileSystem, run: Reference, done: int, figures: F
 
 
 def prove(count: int, *, every: int = 1, start: int = 0, losses: tuple[str, ...] = LOSSES) -> Figures:
-    """Every operation of the script (or every `every`-th), with EIO and without room, once and for good."""
+    """Every operation of the script (or every `every`-th), with EIO, without room and more, once and for good."""
     figures = Figures()
     run = reference(count)
     number = start
     for operation, times in run.operations.items():
         for at in range(1, times + 1):
-            for code in (errno.EIO, errno.ENOSPC, errno.EDQUOT):
+            for code in (errno.EIO, *NO_ROOM, *CODES.get(operation, ())):
                 for sticky in (False, True):
                     number += 1
                     if number % every:
