@@ -9,6 +9,7 @@
     kills.py            kill -9, SIGTERM and SIGINT under four writers, with the acknowledgements in another process
     out_of_memory.py    the kernel's out-of-memory killer
     power_cuts.py       power cuts of real file systems, ext4 and XFS, on loop mounts
+    failing_disks.py    disks that fail below real file systems
     limits.py           full disks, too few descriptors, read-only directories, short writes, second openers
     identifiers.py      ids for eight threads, while the clock does what it likes
     whole_tests.py      tests that are whole in every run, counted for the page

@@ -27,6 +27,7 @@ from tests import list_append, test_model
 from tests.crash import (
     allocations,
     damage,
+    failing_disks,
     failures,
     identifiers,
     kills,
@@ -96,6 +97,18 @@ def _cuts(kind: str) -> Callable[[int, int], Result]:
         reason = power_cuts.missing(kind)
         return (
             Result("", "", 0, (), reason) if reason else _of_kills(power_cuts.prove(seed, kind, 100 * times))
+        )
+
+    return run
+
+
+def _failing_disks(kind: str) -> Callable[[int, int], Result]:
+    def run(seed: int, times: int) -> Result:
+        reason = failing_disks.missing(kind)
+        return (
+            Result("", "", 0, (), reason)
+            if reason
+            else _of_kills(failing_disks.prove(seed, kind, 20 * times))
         )
 
     return run
@@ -212,10 +225,19 @@ PROOFS: dict[str, tuple[str, Callable[[int, int], Result]]] = {
     "sigint": ("SIGINT under four writers", _kills("full", signal.SIGINT, 100)),
     "cuts-ext4": ("power cuts of ext4 under four writers", _cuts("ext4")),
     "cuts-xfs": ("power cuts of XFS under four writers", _cuts("xfs")),
+    "disks-ext4": (
+        "the disk below ext4 fails with EIO under four writers, then a power cut",
+        _failing_disks("ext4"),
+    ),
+    "disks-xfs": (
+        "the disk below XFS fails with EIO under four writers, then a power cut",
+        _failing_disks("xfs"),
+    ),
     "full-disks": ("a full disk, DELETE and DROP on it, and room again", _full_disks),
     "limits": (
-        "too few descriptors, limits on files, short writes and EINTR, read-only places, second owners, forks, exits",
-        _tests("tests/crash/test_limits.py", "tests/test_database.py"),
+        "too few descriptors, limits on files, short writes and EINTR, syncs that wait and fail, read-only places, "
+        "second owners, forks, exits",
+        _tests("tests/crash/test_limits.py", "tests/crash/test_syncs.py", "tests/test_database.py"),
     ),
     "isolation": (
         "Hermitage's cases one by one, and anomalies planted for the checker of the next line",

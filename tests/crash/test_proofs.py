@@ -9,6 +9,7 @@ import pytest
 from tests.crash import (
     allocations,
     damage,
+    failing_disks,
     failures,
     identifiers,
     kills,
@@ -111,6 +112,16 @@ def test_a_power_cut_of_a_real_file_system_loses_nothing_that_was_synced(seed: i
     if reason := power_cuts.missing(kind):
         pytest.skip(reason)
     figures = power_cuts.prove(seed, kind, 2)
+    assert not figures.wrong, figures.findings
+
+
+@pytest.mark.parametrize("kind", list(power_cuts.FILE_SYSTEMS))
+def test_a_disk_that_fails_below_a_real_file_system_loses_nothing_that_was_synced(
+    seed: int, kind: str
+) -> None:
+    if reason := failing_disks.missing(kind):
+        pytest.skip(reason)
+    figures = failing_disks.prove(seed, kind, 1)
     assert not figures.wrong, figures.findings
 
 
