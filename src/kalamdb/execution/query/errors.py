@@ -10,8 +10,9 @@ import re
 
 import pyarrow as pa
 
-from kalamcore.errors import InvalidTextError, LimitExceededError
+from kalamcore.errors import CoreError, InvalidTextError, LimitExceededError
 from kalamdb import errors as kinds
+from kalamdb.engine.core_errors import translated
 from kalamdb.errors import (
     DataError,
     DivisionByZero,
@@ -93,6 +94,9 @@ def translate(error: BaseException, tokens: Tokens | None = None) -> BaseExcepti
         return StatementTooLarge(str(error), position=getattr(error, "position", None))
     if isinstance(error, InvalidTextError):
         return InvalidSyntax(str(error), position=getattr(error, "position", None))
+    if isinstance(error, CoreError):
+        # The scan of a table: the database was closed meanwhile, or the disk does not answer.
+        return translated(error)
     if isinstance(error, MemoryError):
         return ResourcesExceeded("the statement needs more memory than there is")
     message = str(error)
