@@ -90,6 +90,19 @@ print("syncs:", calls() - before)
 db.close()
 """
 
+# While no sync gets on, a commit that waits for none is told; one comes for it all the same.
+BEHIND = """
+before = calls()
+(watched / "gate").touch()
+db.session("root", role="system", durability="normal").execute("INSERT INTO rows VALUES (1)")
+print("rows:", db.execute("SELECT count(*) FROM rows").fetchone()[0])
+while calls() == before:
+    time.sleep(0.001)
+print("a sync comes behind it")
+(watched / "gate").unlink()
+db.close()
+"""
+
 FAIL = """
 (watched / "fault").touch()
 try:
@@ -145,6 +158,10 @@ def test_threads_that_wait_share_a_sync_and_nobody_waits_with_the_gil(preload: P
     ]
     with kalamdb.open(directory) as db:
         assert db.execute("SELECT count(*) FROM rows").fetchone() == (9,)
+
+
+def test_durability_normal_waits_for_no_sync_and_one_comes_behind_it(preload: Path, directory: Path) -> None:
+    assert said(BEHIND, preload, directory) == ["rows: 2", "a sync comes behind it"]
 
 
 def test_a_failed_sync_is_never_tried_again(preload: Path, directory: Path) -> None:
