@@ -40,6 +40,7 @@ from tests.crash import (
 )
 from tests.execution import test_simple_select
 from tests.native import test_allocation
+from tests.security import growing_shapes
 
 
 @dataclass(frozen=True)
@@ -246,6 +247,10 @@ PROOFS: dict[str, tuple[str, Callable[[int, int], Result]]] = {
     "list-append": ("lists read and appended to by eight threads in transactions", _list_append),
     "model": ("statements, kills and power cuts at random beside a dictionary", _model),
     "both-roads": ("simple SELECTs at random, by the core and by the query engine", _both_roads),
+    "growing": (
+        f"texts of {len(growing_shapes.SHAPES)} shapes that grow to a million parts, on threads of three kinds",
+        _counted(lambda seed, _: growing_shapes.prove(seed)),
+    ),
     "ids": (
         "ids for eight threads, with a clock that stands, jumps and goes back by an hour",
         _counted(lambda seed, times: identifiers.prove(seed, 2_000_000 * times)),

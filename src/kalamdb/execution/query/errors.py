@@ -156,6 +156,8 @@ def _from_message(message: str, tokens: Tokens | None) -> Error:
         )
     if "Divide by zero" in message:
         return DivisionByZero("division by zero")
+    if "Recursion level in ArrowSchema" in message:
+        return StatementTooLarge("an array of arrays of the result is nested too deeply; make it flatter")
     if "Resources exhausted" in message or "Failed to allocate" in message:
         return ResourcesExceeded(
             "the statement needs more memory than memory_limit_bytes allows; narrow it, or raise the setting"
