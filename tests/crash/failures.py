@@ -109,11 +109,11 @@ def script(count: int) -> Iterator[Step]:
         elif number % 7 == 4:
             yield one("root", upsert, f"word {number % 5}", number)
         else:
-            rows = 500 if number % 97 == 7 else (1, 2, 60)[number % 3]
+            rows = 500 if number % 97 == 7 else (1, 2, 20)[number % 3]
             places = ", ".join(["(?, ?)"] * rows)
             values: list[object] = []
             for row in range(rows):
-                values += [number * 1000 + row, f"body {row} " + "x" * (20 * min(rows, 60))]
+                values += [number * 1000 + row, f"body {row} " + "x" * (20 * min(rows, 20))]
             yield one(user, f"INSERT INTO app.notes (id, body) VALUES {places}", *values)
 
 
