@@ -287,7 +287,7 @@ def prove_opening(seed: int) -> Figures:
     figures = Figures()
     files = FileSystem.memory()
     db = open_database(files, EPOCH_US, seed)
-    for step in script(40):
+    for step in script(120):  # enough for several files
         step.run(db)
     state = state_of(db)
     disk = files.crash("torn_1", seed)
