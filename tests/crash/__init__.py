@@ -12,6 +12,7 @@
     failing_disks.py    disks that fail below real file systems
     limits.py           full disks, too few descriptors, read-only directories, short writes, second openers
     identifiers.py      ids for eight threads, while the clock does what it likes
+    page.py             docs/proof.md
     whole_tests.py      tests that are whole in every run, counted for the page
 
 `python -m tests.crash` runs all of it in full, with what stands beside the sources (tests/list_append.py,

@@ -5,16 +5,14 @@ Of durability first, then of the other promises that `make test` only samples: i
 --seed N       the seed of all of it; without one a new one is drawn, printed, and written down
 --times N      that many times as much (a soak)
 --only NAME    one proof (several times for several): see PROOFS
---output FILE  where the figures go, by default docs/proof.md; - prints them alone
+--output FILE  where the figures go, by default docs/proof.md; - prints them alone. Lines of other proofs stay
 """
 
 from __future__ import annotations
 
 import argparse
-import platform
 import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -33,6 +31,7 @@ from tests.crash import (
     kills,
     limits,
     out_of_memory,
+    page,
     power_cuts,
     power_loss,
     replays,
@@ -265,9 +264,10 @@ def main() -> int:
     parser.add_argument("--only", action="append", choices=PROOFS)
     parser.add_argument("--output", default="docs/proof.md")
     given = parser.parse_args()
-    at = revision()
+    machine = page.machine(given.seed, given.times)
     print(f"seed {given.seed}", flush=True)
-    lines = []
+    output = Path(given.output) if given.output != "-" else None
+    lines = page.lines(output) if output else {}
     wrong = 0
     for name, (what, prove) in PROOFS.items():
         if given.only and name not in given.only:
@@ -282,40 +282,17 @@ def main() -> int:
         wrong += result.wrong
         if result.skipped:
             print(f"{name}: skipped, {result.skipped}", flush=True)
-            lines.append(f"| {what} | not tried: {result.skipped} | | |")
-            continue
-        print(f"{name}: {result.tried}; {result.found} ({seconds:.0f} s)", flush=True)
-        for finding in result.findings:
-            print(f"    {finding}", flush=True)
-        lines.append(f"| {what} | {result.tried} | {result.found} | {seconds:.0f} s |")
-    page = report(lines, given.seed, given.times, at)
-    if given.output == "-":
-        print(page)
-    else:
-        Path(given.output).write_text(page)
+            lines[name] = page.line(name, what, f"not tried: {result.skipped}", "", "", machine)
+        else:
+            print(f"{name}: {result.tried}; {result.found} ({seconds:.0f} s)", flush=True)
+            for finding in result.findings:
+                print(f"    {finding}", flush=True)
+            lines[name] = page.line(name, what, result.tried, result.found, f"{seconds:.0f} s", machine)
+        if output:
+            output.write_text(page.written(lines, list(PROOFS)))
+    if output is None:
+        print(page.written(lines, list(PROOFS)))
     return 1 if wrong else 0
-
-
-def revision() -> str:
-    found = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
-    )
-    return found.stdout.strip() or "an unknown revision"
-
-
-def report(lines: list[str], seed: int, times: int, at: str) -> str:
-    again = f"python -m tests.crash --seed {seed}" + (f" --times {times}" if times > 1 else "")
-    machine = f"{platform.system()} {platform.release()}, {platform.machine()}"
-    return f"""# Proof
-
-What was tried against durability, isolation and equal answers, and what was found wrong, by
-`{again}` at {at}, Python {platform.python_version()},
-{machine}. What it means is in [durability](durability.md).
-
-| what | tried | found | took |
-| --- | --- | --- | --- |
-{chr(10).join(lines)}
-"""
 
 
 if __name__ == "__main__":
