@@ -61,9 +61,11 @@ bench: $(DONE)/installed $(DONE)/bench ## the questions of performance, each bes
 docs: $(DONE)/installed $(DONE)/test ## run every example of the documents
 	@$(BIN)/python -m pytest -q tests/test_docs.py
 
-proof: $(DONE)/installed $(DONE)/test ## crashes, kills, damage, failing disks, power cuts, in full; figures to docs/proof.md
-	@if [ "$$(id -u)" = 0 ] && ! command -v xfs_io >/dev/null && command -v apt-get >/dev/null; then \
-	    apt-get install -qq -y xfsprogs e2fsprogs >/dev/null || echo "no xfsprogs: power cuts are left out"; fi
+proof: $(DONE)/installed $(DONE)/test ## crashes, kills, failing disks, isolation, ids: all that test samples, in full; figures to docs/proof.md
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	    ! { command -v xfs_io && command -v mkfs.ext4 && command -v nbdkit && command -v nbdfuse; } >/dev/null; then \
+	    apt-get install -qq -y xfsprogs e2fsprogs nbdkit libnbd-bin >/dev/null || \
+	        echo "no xfsprogs, e2fsprogs, nbdkit and libnbd-bin: what needs them is left out"; fi
 	@$(BIN)/python -m tests.crash --times $${KALAM_PROOF_TIMES:-1} $(ARGS)
 
 sanitize: $(DONE)/build $(DONE)/installed $(DONE)/test ## ASan, UBSan and TSan on core, drivers and an eight-thread mix

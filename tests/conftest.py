@@ -1,4 +1,4 @@
-"""What every test may ask for: a database on a directory of its own, and one with a table in it."""
+"""What every test may ask for: a database on a directory of its own, one with a table in it, a seed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,28 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.proof_seed import SEED
+
 if TYPE_CHECKING:
     import kalamdb
+
+SAID = f"what is too much for every run was sampled by KALAM_PROOF_SEED={SEED}"
+
+
+def pytest_report_header() -> str:
+    return SAID
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Beside what failed, for -q leaves the header out."""
+    if terminalreporter.stats.get("failed") or terminalreporter.stats.get("error"):
+        terminalreporter.write_line(SAID)
+
+
+@pytest.fixture
+def seed() -> int:
+    """By which a test chooses its sample."""
+    return SEED
 
 
 @pytest.fixture

@@ -17,11 +17,13 @@ from __future__ import annotations
 
 import itertools
 import random
+import sys
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import kalamdb
 from kalamdb.errors import SerializationFailure
@@ -375,6 +377,39 @@ def run(db: kalamdb.Database, transactions: int, seed: int, threads: int = 8) ->
     for key, items in final.items():
         last.read(key, *items)
     return Run([*history, last], final, failures.now)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a run came to."""
+
+    transactions: int
+    committed: int
+    failures: int
+    """How many of them failed to serialize."""
+    allowed: bool
+    """Whether they met so closely that a cycle was seen which snapshot isolation allows."""
+    findings: tuple[str, ...]
+
+
+def prove(directory: Path, transactions: int, seed: int) -> Figures:
+    """A run on a database in `directory`, what its history shows, and whether all of it is there after a reopen."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)  # threads that interleave often
+    try:
+        with kalamdb.open(directory, durability="normal") as db:
+            done = run(db, transactions, seed)
+    finally:
+        sys.setswitchinterval(before)
+    found = check(done.history)
+    findings = [f"{name}: {text}" for name, texts in found.anomalies.items() for text in texts]
+    findings += check_final(done.history, done.final)
+    with kalamdb.open(directory) as db:
+        rows = db.execute("SELECT id, items FROM app.lists").fetchall()
+    if {key: tuple(map(int, items.split())) for key, items in rows} != done.final:
+        findings.append("opened again, the lists are not what they were")
+    committed = sum(transaction.committed for transaction in done.history)
+    return Figures(len(done.history), committed, done.failures, found.allowed, tuple(findings))
 
 
 class _Counter:

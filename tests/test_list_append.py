@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-import kalamdb
-from tests.list_append import Transaction, check, check_final, run, simulate
+from tests.list_append import Transaction, check, check_final, prove, simulate
 
-SEED = int(os.environ.get("KALAM_PROOF_SEED", "0")) or int.from_bytes(os.urandom(4), "little")
-TRANSACTIONS = int(os.environ.get("KALAM_PROOF_TRANSACTIONS", "2000"))
+TRANSACTIONS = 2000
 
 
-@pytest.fixture
-def hasty_threads() -> Iterator[None]:
-    """Threads that interleave often."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    yield
-    sys.setswitchinterval(before)
-
-
-@pytest.mark.usefixtures("hasty_threads")
-def test_eight_threads_show_no_anomaly(tmp_path: Path) -> None:
-    print(f"KALAM_PROOF_SEED={SEED}")
-    with kalamdb.open(tmp_path / "data", durability="normal") as db:
-        done = run(db, TRANSACTIONS, SEED)
-    with kalamdb.open(tmp_path / "data") as db:
-        rows = db.execute("SELECT id, items FROM app.lists").fetchall()
-    found = check(done.history)
-    assert not found, dict(found.anomalies)
-    assert check_final(done.history, done.final) == []
-    assert {key: tuple(map(int, items.split())) for key, items in rows} == done.final
-    committed = sum(transaction.committed for transaction in done.history)
-    print(f"{len(done.history)} transactions, {committed} committed, {done.failures} serialization failures")
-    assert len(done.history) >= TRANSACTIONS
-    assert committed > TRANSACTIONS / 4
-    assert done.failures > 0
-    assert found.allowed, "the transactions hardly met: not even write skew was seen"
+def test_eight_threads_show_no_anomaly(tmp_path: Path, seed: int) -> None:
+    figures = prove(tmp_path / "data", TRANSACTIONS, seed)
+    assert not figures.findings
+    assert figures.transactions >= TRANSACTIONS
+    assert figures.committed > TRANSACTIONS / 4
+    assert figures.failures > 0
+    assert figures.allowed, "the transactions hardly met: not even write skew was seen"
 
 
 def committed(session: int) -> Transaction:

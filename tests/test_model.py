@@ -7,12 +7,23 @@ import tempfile
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+from hypothesis import seed as seeded
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 import kalamdb
+from kalamcore.system import FileSystem
+from kalamdb.database import Database, _open_databases
 from kalamdb.errors import NotNullViolation, UniqueViolation
+from kalamdb.settings import Settings
 
 USERS = ("alice", "bob")
 KEYS = st.integers(-3, 12) | st.sampled_from([-(2**63), 2**63 - 1])
@@ -21,24 +32,38 @@ VALUES = st.none() | st.integers(-(2**63), 2**63 - 1)
 
 
 class DatabaseModel(RuleBasedStateMachine):
-    """A USER table of two users, beside one dict a user: key -> {column: value}."""
+    """A USER table of two users, beside one dict a user: key -> {column: value}.
+
+    On files of the machine, or on some that can be left as a kill or a power cut leaves them.
+    """
 
     settings: ClassVar[dict[str, Any]] = {}
 
     def __init__(self) -> None:
         super().__init__()
         self.directory = tempfile.mkdtemp()
+        self.files: FileSystem | None = None
         self.rows: dict[str, dict[int, dict[str, object]]] = {user: {} for user in USERS}
         self.columns: dict[str, object] = {"body": "", "n": None}
         self.added = 0
         self.open()
 
     def open(self) -> None:
-        self.db = kalamdb.open(self.directory, durability="normal", **self.settings)
+        if self.files is None:
+            self.db = kalamdb.open(
+                self.directory, durability="normal", wal_file_bytes="64KiB", **self.settings
+            )
+        else:
+            chosen = Settings(durability="full", wal_file_bytes=64 << 10, **self.settings)
+            self.db = Database(self.files, "/data", chosen)
         self.sessions = {user: self.db.session(user) for user in USERS}
 
-    @initialize()
-    def create(self) -> None:
+    @initialize(in_memory=st.booleans())
+    def create(self, in_memory: bool) -> None:
+        if in_memory:
+            self.db.close()
+            self.files = FileSystem.memory()
+            self.open()
         self.db.execute(
             "CREATE USER TABLE t (id BIGINT PRIMARY KEY, body TEXT NOT NULL DEFAULT '', n BIGINT)"
         )
@@ -169,6 +194,14 @@ class DatabaseModel(RuleBasedStateMachine):
         self.db.close()
         self.open()
 
+    @precondition(lambda self: self.files is not None)
+    @rule(loss=st.sampled_from(["none", "all", "subset", "torn_1", "zeros"]), seed=st.integers(0, 99))
+    def end_without_closing(self, loss: str, seed: int) -> None:
+        """A kill ("none"), or a power cut: everything was acknowledged, so everything is there."""
+        _open_databases.discard(self.db)
+        self.files = self.files.crash(loss, seed)
+        self.open()
+
     @invariant()
     def each_user_sees_its_own(self) -> None:
         """Rows, order of columns, and the count."""
@@ -193,7 +226,17 @@ class SmallMemtableModel(DatabaseModel):
     settings: ClassVar[dict[str, Any]] = {"memtable_bytes": 512, "hot_cache_bytes": 0}
 
 
-DatabaseModel.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
-SmallMemtableModel.TestCase.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
-TestDatabaseAgainstADictionary = DatabaseModel.TestCase
-TestSmallMemtableAgainstADictionary = SmallMemtableModel.TestCase
+def prove(seed: int, runs: int, steps: int, model: type[DatabaseModel] = DatabaseModel) -> None:
+    """`runs` of so many steps each. Raises where the database and the dictionary differ."""
+    options = settings(
+        max_examples=runs, stateful_step_count=steps, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+    run_state_machine_as_test(seeded(seed)(model), settings=options)
+
+
+def test_whatever_is_done_the_database_agrees_with_a_dictionary(seed: int) -> None:
+    prove(seed, runs=40, steps=30)
+
+
+def test_so_it_does_while_rows_move_to_segments_all_the_time(seed: int) -> None:
+    prove(seed, runs=20, steps=30, model=SmallMemtableModel)

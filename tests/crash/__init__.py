@@ -1,13 +1,21 @@
-"""The proofs of durability: what is acknowledged is kept, what is not is absent, nothing is half.
+"""The proofs: what is acknowledged is kept, what is not is absent, nothing is half; ids never come twice.
 
     history.py          a scripted run of every kind of statement, beside a model of what it must leave
     power_loss.py       the run's disk after every operation, times every way to lose what was not synced
+    replays.py          recovery again and again, and after one that did not end
     damage.py           torn tails, flipped bits, records and files that were moved, repeated or removed
-    failures.py         every write, sync, rename, close and allocation that fails, once and for good
-    kills.py            kill -9 and SIGTERM under four writers, with the acknowledgements in another process
+    failures.py         every write, sync, rename and close that fails, once and for good
+    allocations.py      every allocation that fails
+    kills.py            kill -9, SIGTERM and SIGINT under four writers, with the acknowledgements in another process
+    out_of_memory.py    the kernel's out-of-memory killer
     power_cuts.py       power cuts of real file systems, ext4 and XFS, on loop mounts
+    failing_disks.py    disks that fail below real file systems
     limits.py           full disks, too few descriptors, read-only directories, short writes, second openers
+    identifiers.py      ids for eight threads, while the clock does what it likes
+    page.py             docs/proof.md
+    whole_tests.py      tests that are whole in every run, counted for the page
 
-`python -m tests.crash` runs all of it in full and writes docs/proof.md; the tests sample it by a seed that is new in
-every run, printed, and given again as KALAM_PROOF_SEED.
+`python -m tests.crash` runs all of it in full, with what stands beside the sources (tests/list_append.py,
+tests/test_model.py, tests/execution/test_simple_select.py), and writes docs/proof.md; the tests sample it by a seed
+that is new in every run, printed, and given again as KALAM_PROOF_SEED.
 """

@@ -1,25 +1,46 @@
 """`python -m tests.crash`: every proof in full; its figures go to docs/proof.md. Ends with 1 where anything was wrong.
 
+Of durability first, then of the other promises that `make test` only samples: isolation, the model, both roads, ids.
+
 --seed N       the seed of all of it; without one a new one is drawn, printed, and written down
 --times N      that many times as much (a soak)
 --only NAME    one proof (several times for several): see PROOFS
---output FILE  where the figures go, by default docs/proof.md; - prints them alone
+--output FILE  where the figures go, by default docs/proof.md; - prints them alone. Lines of other proofs stay
 """
 
 from __future__ import annotations
 
 import argparse
-import platform
 import random
 import signal
-import subprocess
 import sys
+import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.crash import allocations, damage, failures, kills, limits, power_cuts, power_loss, segments
+from tests import list_append, test_model
+from tests.crash import (
+    allocations,
+    damage,
+    failing_disks,
+    failures,
+    identifiers,
+    kills,
+    limits,
+    out_of_memory,
+    page,
+    power_cuts,
+    power_loss,
+    replays,
+    segments,
+    whole_tests,
+)
+from tests.execution import test_simple_select
+from tests.native import test_allocation
+from tests.security import growing_shapes
 
 
 @dataclass(frozen=True)
@@ -57,9 +78,9 @@ def _damage(prove: Callable[[int], damage.Figures]) -> Callable[[int, int], Resu
     return run
 
 
-def _failures(prove: Callable[[int], failures.Figures]) -> Callable[[int, int], Result]:
+def _counted(prove: Callable[[int, int], failures.Figures]) -> Callable[[int, int], Result]:
     def run(seed: int, times: int) -> Result:
-        figures = prove(seed)
+        figures = prove(seed, times)
         what = ", ".join(f"{count:,} {name}" for name, count in sorted(figures.outcomes.items()))
         return Result(
             f"{figures.tried:,}: {what}", f"{figures.wrong} wrong", figures.wrong, tuple(figures.findings)
@@ -69,10 +90,7 @@ def _failures(prove: Callable[[int], failures.Figures]) -> Callable[[int, int], 
 
 
 def _kills(durability: str, number: int, count: int) -> Callable[[int, int], Result]:
-    def run(seed: int, times: int) -> Result:
-        return _of_kills(kills.prove(seed, count * times, durability, number))
-
-    return run
+    return lambda seed, times: _of_kills(kills.prove(seed, count * times, durability, number))
 
 
 def _cuts(kind: str) -> Callable[[int, int], Result]:
@@ -85,10 +103,29 @@ def _cuts(kind: str) -> Callable[[int, int], Result]:
     return run
 
 
+def _failing_disks(kind: str) -> Callable[[int, int], Result]:
+    def run(seed: int, times: int) -> Result:
+        reason = failing_disks.missing(kind)
+        return (
+            Result("", "", 0, (), reason)
+            if reason
+            else _of_kills(failing_disks.prove(seed, kind, 20 * times))
+        )
+
+    return run
+
+
 def _of_kills(figures: kills.Figures) -> Result:
     tried = f"{figures.kills:,}, {figures.acknowledged:,} statements acknowledged, {figures.torn} torn ends"
+    if figures.seconds_max:
+        tried += f", the slowest ended within {figures.seconds_max:.1f} s"
     found = f"{figures.lost} lost, {figures.extra} extra, {figures.half} half, {figures.other} other"
     return Result(tried, found, figures.wrong, tuple(figures.findings))
+
+
+def _memory_kills(seed: int, times: int) -> Result:
+    reason = out_of_memory.missing()
+    return Result("", "", 0, (), reason) if reason else _of_kills(out_of_memory.prove(seed, 20 * times))
 
 
 def _full_disks(seed: int, times: int) -> Result:
@@ -103,11 +140,58 @@ def _allocations(seed: int, times: int) -> Result:
     reason = allocations.missing()
     if reason:
         return Result("", "", 0, (), reason)
-    return _failures(lambda number: allocations.prove(number, every=1))(seed, times)
+    return _counted(lambda number, _: allocations.prove(number, every=1))(seed, times)
+
+
+def _native_allocations(seed: int, times: int) -> Result:
+    reason = test_allocation.missing()
+    if reason:
+        return Result("", "", 0, (), reason)
+    with tempfile.TemporaryDirectory(prefix="allocations-") as directory:
+        code, said, complaint = test_allocation.drive(Path(directory))
+    tried = said.strip().removeprefix("allocation_driver: ").removesuffix(": ok")
+    wrong = int(code != 0)
+    return Result(tried, f"{wrong} wrong", wrong, (complaint,) if wrong else ())
+
+
+def _list_append(seed: int, times: int) -> Result:
+    with tempfile.TemporaryDirectory(prefix="lists-") as directory:
+        figures = list_append.prove(Path(directory) / "data", 20_000 * times, seed)
+    tried = (
+        f"{figures.transactions:,} transactions, {figures.committed:,} committed, "
+        f"{figures.failures:,} serialization failures"
+    )
+    findings = figures.findings
+    if not figures.allowed:
+        findings += ("they hardly met: not even write skew, which is allowed, was seen",)
+    return Result(tried, f"{len(findings)} forbidden anomalies", len(findings), findings)
+
+
+def _both_roads(seed: int, times: int) -> Result:
+    answered = test_simple_select.prove(seed, 10_000 * times)
+    return Result(
+        f"{answered['native']:,} that the core answers, {answered['engine']:,} more that it leaves alone",
+        "0 different",
+        0,
+    )
+
+
+def _model(seed: int, times: int) -> Result:
+    test_model.prove(seed, runs=500 * times, steps=50)
+    return Result(f"{500 * times:,} runs of 50 steps", "0 different", 0)
+
+
+def _tests(*arguments: str) -> Callable[[int, int], Result]:
+    return _counted(lambda *_: whole_tests.prove(*arguments))
 
 
 PROOFS: dict[str, tuple[str, Callable[[int, int], Result]]] = {
     "power-loss": ("the disk after every operation of scripted histories, times 8 losses", _power_loss),
+    "replays": (
+        "200 histories of keys written, deleted and written again, read three times, and after every reading that "
+        "did not end, times 4 losses",
+        _counted(lambda seed, times: replays.prove(seed, 200 * times)),
+    ),
     "torn": (
         "the log cut at every byte of its last 3 records, times 4 fills",
         _damage(damage.prove_torn_tails),
@@ -133,18 +217,60 @@ PROOFS: dict[str, tuple[str, Callable[[int, int], Result]]] = {
         "every bit of 2 manifests flipped, and both cut at every byte",
         _damage(segments.prove_manifests),
     ),
-    "failures": (
-        "every operation on a file fails: EIO, ENOSPC, EDQUOT, once and for good, times 8 losses",
-        _failures(lambda _: failures.prove(100)),
+    "foreign": (
+        "a file of another log, of the same shape, in the place of each",
+        _damage(damage.prove_foreign_files),
     ),
-    "opening": ("every operation of an opening fails", _failures(failures.prove_opening)),
-    "allocations": ("every allocation of the core fails", _allocations),
+    "failures": (
+        "every operation on a file in a script of 300 statements fails: EIO, ENOSPC, EDQUOT (EROFS, EMFILE), once "
+        "and for good, times 8 losses",
+        _counted(lambda *_: failures.prove(300)),
+    ),
+    "opening": (
+        "every operation of an opening fails, times 8 losses",
+        _counted(lambda seed, _: failures.prove_opening(seed)),
+    ),
+    "allocations": ("every allocation of the core fails under a script of statements", _allocations),
+    "native-allocations": (
+        "every allocation of a store's life fails, alone and with all after it",
+        _native_allocations,
+    ),
+    "memory-kills": ("the kernel's killer in a control group of 200 MB, under four writers", _memory_kills),
     "kills-full": ("kill -9 under four writers, durability full", _kills("full", signal.SIGKILL, 300)),
     "kills-normal": ("kill -9 under four writers, durability normal", _kills("normal", signal.SIGKILL, 300)),
     "sigterm": ("SIGTERM under four writers", _kills("full", signal.SIGTERM, 100)),
+    "sigint": ("SIGINT under four writers", _kills("full", signal.SIGINT, 100)),
     "cuts-ext4": ("power cuts of ext4 under four writers", _cuts("ext4")),
     "cuts-xfs": ("power cuts of XFS under four writers", _cuts("xfs")),
+    "disks-ext4": (
+        "the disk below ext4 fails with EIO under four writers, then a power cut",
+        _failing_disks("ext4"),
+    ),
+    "disks-xfs": (
+        "the disk below XFS fails with EIO under four writers, then a power cut",
+        _failing_disks("xfs"),
+    ),
     "full-disks": ("a full disk, DELETE and DROP on it, and room again", _full_disks),
+    "limits": (
+        "too few descriptors, limits on files, short writes and EINTR, syncs that wait and fail, read-only places, "
+        "second owners, forks, exits",
+        _tests("tests/crash/test_limits.py", "tests/crash/test_syncs.py", "tests/test_database.py"),
+    ),
+    "isolation": (
+        "Hermitage's cases one by one, and anomalies planted for the checker of the next line",
+        _tests("tests/test_transactions.py", "tests/test_list_append.py"),
+    ),
+    "list-append": ("lists read and appended to by eight threads in transactions", _list_append),
+    "model": ("statements, kills and power cuts at random beside a dictionary", _model),
+    "both-roads": ("simple SELECTs at random, by the core and by the query engine", _both_roads),
+    "growing": (
+        f"texts of {len(growing_shapes.SHAPES)} shapes that grow to a million parts, on threads of three kinds",
+        _counted(lambda seed, _: growing_shapes.prove(seed)),
+    ),
+    "ids": (
+        "ids for eight threads, with a clock that stands, jumps and goes back by an hour",
+        _counted(lambda seed, times: identifiers.prove(seed, 2_000_000 * times)),
+    ),
 }
 
 
@@ -155,47 +281,35 @@ def main() -> int:
     parser.add_argument("--only", action="append", choices=PROOFS)
     parser.add_argument("--output", default="docs/proof.md")
     given = parser.parse_args()
+    machine = page.machine(given.seed, given.times)
     print(f"seed {given.seed}", flush=True)
-    lines = []
+    output = Path(given.output) if given.output != "-" else None
+    lines = page.lines(output) if output else {}
     wrong = 0
     for name, (what, prove) in PROOFS.items():
         if given.only and name not in given.only:
             continue
         started = time.monotonic()
-        result = prove(given.seed, given.times)
+        try:
+            result = prove(given.seed, given.times)
+        except Exception:
+            # One that cannot go on has found something, and keeps the others from nothing.
+            result = Result("", "it could not go on", 1, (traceback.format_exc(),))
         seconds = time.monotonic() - started
         wrong += result.wrong
         if result.skipped:
             print(f"{name}: skipped, {result.skipped}", flush=True)
-            lines.append(f"| {what} | not tried: {result.skipped} | | |")
-            continue
-        print(f"{name}: {result.tried}; {result.found} ({seconds:.0f} s)", flush=True)
-        for finding in result.findings:
-            print(f"    {finding}", flush=True)
-        lines.append(f"| {what} | {result.tried} | {result.found} | {seconds:.0f} s |")
-    page = report(lines, given.seed, given.times)
-    if given.output == "-":
-        print(page)
-    else:
-        Path(given.output).write_text(page)
+            lines[name] = page.line(name, what, f"not tried: {result.skipped}", "", "", machine)
+        else:
+            print(f"{name}: {result.tried}; {result.found} ({seconds:.0f} s)", flush=True)
+            for finding in result.findings:
+                print(f"    {finding}", flush=True)
+            lines[name] = page.line(name, what, result.tried, result.found, f"{seconds:.0f} s", machine)
+        if output:
+            output.write_text(page.written(lines, list(PROOFS)))
+    if output is None:
+        print(page.written(lines, list(PROOFS)))
     return 1 if wrong else 0
-
-
-def report(lines: list[str], seed: int, times: int) -> str:
-    revision = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    again = f"python -m tests.crash --seed {seed}" + (f" --times {times}" if times > 1 else "")
-    machine = f"{platform.system()} {platform.release()}, {platform.machine()}"
-    return f"""# Proof
-
-What was tried against durability, and what was found wrong, by `{again}` at {revision or "an unknown revision"}, Python
-{platform.python_version()}, {machine}. What it means is in [durability](durability.md).
-
-| what | tried | found | took |
-| --- | --- | --- | --- |
-{chr(10).join(lines)}
-"""
 
 
 if __name__ == "__main__":

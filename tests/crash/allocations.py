@@ -19,7 +19,7 @@ from pathlib import Path
 from kalamcore.system import Clock, FileSystem, RandomSource
 from kalamdb.database import Database, _open_databases
 from kalamdb.errors import Error
-from tests.crash.failures import Figures, run_statement, statements
+from tests.crash.failures import Figures, script
 from tests.crash.history import EPOCH_US, SETTINGS, State, state_of
 
 ROOT = Path(__file__).parents[2]
@@ -75,7 +75,8 @@ class Trial:
         # So short that no path is allocated: Cython copies them where an exception cannot be caught.
         os.chdir(parent)
         self.path = "d"
-        self.script = list(statements(STATEMENTS))
+        # A view is planned by DataFusion, which takes its memory by the same operator new and ends the process without.
+        self.script = [step for step in script(STATEMENTS) if "VIEW" not in step.statements[0][0]]
         self.figures = Figures()
 
     def open(self) -> Database:
@@ -98,9 +99,9 @@ class Trial:
         self.library.kalam_fail_allocation(fail)
         done = 0
         failure: BaseException | None = None
-        for user, sql, parameters in self.script:
+        for step in self.script:
             try:
-                run_statement(db, user, sql, parameters)
+                step.run(db)
             except (Error, MemoryError) as error:
                 failure = error
                 break
@@ -113,8 +114,8 @@ class Trial:
         shutil.rmtree(self.path, ignore_errors=True)
         db = self.open()
         states.append(state_of(db, sequences=False))
-        for user, sql, parameters in self.script:
-            run_statement(db, user, sql, parameters)
+        for step in self.script:
+            step.run(db)
             states.append(state_of(db, sequences=False))
         self.abandon(db)
         before = self.library.kalam_allocations()
@@ -152,8 +153,8 @@ class Trial:
         reached = done
         if not unknown:
             try:
-                for user, sql, parameters in self.script[done:]:
-                    run_statement(db, user, sql, parameters)
+                for step in self.script[done:]:
+                    step.run(db)
                 reached = len(self.script)
             except (Error, MemoryError) as error:
                 figures.find(f"{where}: did not go on: {error!r}, after {failure!r}")

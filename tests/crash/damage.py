@@ -91,11 +91,12 @@ def places(content: bytes) -> list[tuple[int, int]]:
     return found
 
 
-def prove_torn_tails(seed: int, step: int = 1, records: int = 3, size: int = 500) -> Figures:
+def prove_torn_tails(seed: int, step: int = 1, records: int = 3, size: int = 1000) -> Figures:
     """The log cut at every `step`-th byte of its last records, times what stands behind the cut."""
     figures = Figures()
     dice = random.Random(seed)
-    log = written(seed, 60, sizes=(size, size * 2), file_bytes=24 << 10)
+    # Two full files, and one that holds a dozen records.
+    log = written(seed, 70, sizes=(size, size * 2), file_bytes=48 << 10)
     path = log.path()
     content = log.files.read_file(path)
     previous = log.files.read_file(log.path(-2))

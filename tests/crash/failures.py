@@ -1,8 +1,8 @@
 """Every operation on a file that fails, once and for good: what was acknowledged stays, and what comes later is right.
 
-No room (ENOSPC, EDQUOT): the statement is refused and undone, and the database goes on once there is room. Anything
-else that fails in a write, sync, close or rename poisons the database: nothing is tried again, every later write is
-refused, reads go on.
+No room (ENOSPC, EDQUOT), or no descriptor for a new file (EMFILE): the statement is refused and undone, and the
+database goes on once there is room. Anything else that fails in a write, sync, close or rename poisons the database:
+nothing is tried again, every later write is refused, reads go on.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from tests.crash.power_loss import LOSSES
 
 WRITING = ("write", "sync", "rename", "close", "sync_directory", "preallocate", "open", "truncate", "remove")
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+CODES = {"open": (errno.EMFILE, errno.EROFS), "write": (errno.EROFS,)}
+"""What fails beside EIO and NO_ROOM, where it can."""
 PARTIAL = (0, 1, 40, 4096)
-CHECKPOINT = "checkpoint"
 
 
 @dataclass
@@ -41,65 +42,104 @@ class Figures:
             self.findings.append(what)
 
 
-def statements(count: int) -> Iterator[tuple[str, str, list[object]]]:
-    """(user, statement, parameters): all kinds, enough of them for several files of the log; and checkpoints."""
-    yield "root", "CREATE NAMESPACE app", []
-    yield "root", "CREATE USER TABLE app.notes (id BIGINT PRIMARY KEY, body TEXT, n INT DEFAULT 1)", []
-    yield "root", "CREATE SHARED TABLE app.words (id TEXT PRIMARY KEY, n INT)", []
-    for number in range(count - 3):
+@dataclass(frozen=True)
+class Step:
+    """What one user runs as one commit: a statement, or several of them in a transaction."""
+
+    user: str
+    statements: tuple[tuple[str, tuple[object, ...]], ...]
+
+    def run(self, db: Database) -> None:
+        session = db.session(self.user)
+        if len(self.statements) == 1:
+            session.execute(*self.statements[0])
+            return
+        with session.transaction():
+            for sql, parameters in self.statements:
+                session.execute(sql, parameters)
+
+
+def script(count: int) -> Iterator[Step]:
+    """All kinds of tables, statements and transactions; enough rows for many files of the log."""
+
+    def one(user: str, sql: str, *parameters: object) -> Step:
+        return Step(user, ((sql, parameters),))
+
+    yield one("root", "CREATE NAMESPACE app")
+    yield one("root", "CREATE USER TABLE app.notes (id BIGINT PRIMARY KEY, body TEXT, n INT DEFAULT 1)")
+    yield one("root", "CREATE SHARED TABLE app.words (id TEXT PRIMARY KEY, n INT)")
+    yield one(
+        "root", "CREATE STREAM TABLE app.typing (id BIGINT PRIMARY KEY DEFAULT SNOWFLAKE_ID()) TTL 3600"
+    )
+    upsert = "INSERT INTO app.words (id, n) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET n = excluded.n"
+    for number in range(count - 4):
+        # The statements that change a note name one that the same user has inserted three numbers before.
         user = "alice" if number % 3 else "bob"
+        earlier = (number - 3) * 1000
         if number % 8 == 7:
-            yield "root", CHECKPOINT, []
+            yield one("root", "CHECKPOINT")
         elif number % 11 == 10:
-            yield "root", f"ALTER TABLE app.words ADD COLUMN c{number} INT DEFAULT {number}", []
-        elif number % 7 == 6:
-            yield user, "DELETE FROM app.notes WHERE id = ?", [(number - 3) * 1000]
-        elif number % 7 == 5:
-            yield (
-                user,
-                "UPDATE app.notes SET body = ? WHERE id = ?",
-                [f"changed {number}", (number - 3) * 1000],
+            yield one("root", f"ALTER TABLE app.words ADD COLUMN c{number} INT DEFAULT {number}")
+        elif number % 29 == 13:
+            yield one("root", f"CREATE SHARED TABLE app.t{number} (id BIGINT PRIMARY KEY)")
+        elif number % 29 == 23:
+            yield one("root", f"DROP TABLE IF EXISTS app.t{number - 10}")
+        elif number % 31 == 16:
+            yield one(
+                "root", f"CREATE OR REPLACE VIEW app.many AS SELECT id FROM app.words WHERE n > {number}"
             )
+        elif number % 13 == 12:
+            yield Step(
+                user,
+                (
+                    (
+                        "INSERT INTO app.notes (id, body) VALUES (?, ?), (?, 'b')",
+                        (number * 1000, "a", -number),
+                    ),
+                    ("DELETE FROM app.notes WHERE id = ?", (earlier,)),
+                    ("INSERT INTO app.notes (id, body) VALUES (?, 'again')", (earlier,)),
+                    ("INSERT INTO app.typing (id) VALUES (?)", (number,)),
+                    (upsert, ("both", number)),
+                ),
+            )
+        elif number % 17 == 9:
+            yield one(user, "INSERT INTO app.typing (id) VALUES (?), (?)", number, -number)
+        elif number % 7 == 6:
+            yield one(user, "DELETE FROM app.notes WHERE id = ?", earlier)
+        elif number % 7 == 5:
+            yield one(user, "UPDATE app.notes SET body = ? WHERE id = ?", f"changed {number}", earlier)
         elif number % 7 == 4:
-            sql = "INSERT INTO app.words (id, n) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET n = excluded.n"
-            yield "root", sql, [f"word {number % 5}", number]
+            yield one("root", upsert, f"word {number % 5}", number)
         else:
-            rows = (1, 2, 60)[number % 3]
+            rows = 500 if number % 97 == 7 else (1, 2, 20)[number % 3]
             places = ", ".join(["(?, ?)"] * rows)
             values: list[object] = []
             for row in range(rows):
-                values += [number * 1000 + row, f"body {row} " + "x" * (20 * rows)]
-            yield user, f"INSERT INTO app.notes (id, body) VALUES {places}", values
-
-
-def run_statement(db: Database, user: str, sql: str, parameters: list[object]) -> None:
-    if sql == CHECKPOINT:
-        db.checkpoint()
-    else:
-        db.session(user).execute(sql, parameters)
+                values += [number * 1000 + row, f"body {row} " + "x" * (20 * min(rows, 20))]
+            yield one(user, f"INSERT INTO app.notes (id, body) VALUES {places}", *values)
 
 
 @dataclass
 class Reference:
-    """The run without a failure: what stood after each statement, and how often each operation came."""
+    """The run without a failure: what stood after each step, and how often each operation came."""
 
-    script: list[tuple[str, str, list[object]]]
+    script: list[Step]
     states: list[State]
     operations: dict[str, int]
 
 
 def reference(count: int) -> Reference:
-    script = list(statements(count))
+    steps = list(script(count))
     files = FileSystem.memory()
     db = open_database(files, EPOCH_US)
     before = {name: files.count(name) for name in WRITING}
     states = [state_of(db, sequences=False)]
-    for user, sql, parameters in script:
-        run_statement(db, user, sql, parameters)
+    for step in steps:
+        step.run(db)
         states.append(state_of(db, sequences=False))
     operations = {name: files.count(name) - before[name] for name in WRITING}
     db.close()
-    return Reference(script, states, operations)
+    return Reference(steps, states, operations)
 
 
 def fail_once(
@@ -123,9 +163,9 @@ def fail_once(
     files.fail([operation], at=at, errno=code, sticky=sticky, partial_bytes=partial)
     done = 0
     failure: Error | None = None
-    for user, sql, parameters in run.script:
+    for step in run.script:
         try:
-            run_statement(db, user, sql, parameters)
+            step.run(db)
         except Error as error:
             failure = error
             break
@@ -146,25 +186,36 @@ def fail_once(
     figures.outcomes[outcome] += 1
     if not isinstance(failure, CommitOutcomeUnknown | DatabasePoisoned | StorageUnavailable):
         figures.find(f"{where}: ended with {failure.code}: {failure}")
-    if not poisoned and (code not in NO_ROOM or isinstance(failure, CommitOutcomeUnknown)):
+    refusable = code in NO_ROOM or (code == errno.EMFILE and operation == "open")
+    if not poisoned and (not refusable or isinstance(failure, CommitOutcomeUnknown)):
         figures.find(f"{where}: takes writes after {failure.code}")
     # What a write has left of refused records must be wiped off; a disk that takes no byte of that leaves no choice.
     wiped = operation == "write" and not (sticky and partial)
-    if poisoned and code in NO_ROOM and (operation in ("open", "preallocate") or wiped):
+    if poisoned and refusable and (operation in ("open", "preallocate") or wiped):
         figures.find(f"{where}: no room, and it was poisoned: {failure}")
     if poisoned:
         after_poison(db, files, run.states[done], figures, where)
+    # A statement that was refused and undone is absent for good.
+    last = done + 1 if isinstance(failure, CommitOutcomeUnknown) else done
+    read: set[int] = set()
     for loss, disk in disks:
+        if disk.fingerprint() in read:
+            continue  # another loss has left the same
+        read.add(disk.fingerprint())
         try:
-            again = open_database(disk, EPOCH_US, 2)
+            found = state_of(open_database(disk, EPOCH_US, 2), sequences=False)
+            # After a failed sync a process that is started anew may read what the disk does not hold; what it then
+            # answers must outlive the next loss of power.
+            kept = found
+            if loss == "none":
+                kept = state_of(open_database(disk.crash("all"), EPOCH_US, 4), sequences=False)
         except Error as error:
             figures.find(f"{where}, loss {loss}: does not open: {error}")
             continue
-        found = state_of(again, sequences=False)
-        # A statement that was refused and undone is absent for good.
-        last = done + 1 if isinstance(failure, CommitOutcomeUnknown) else done
         if found not in run.states[done : last + 1]:
             figures.find(f"{where}, loss {loss}: not what {done} statements left, after {failure.code}")
+        if kept != found:
+            figures.find(f"{where}: reopened, it showed what the next power cut took")
     if not poisoned:
         go_on(db, files, run, done, figures, where)
 
@@ -203,8 +254,8 @@ def go_on(db: Database, files: FileSystem, run: Reference, done: int, figures: F
     """With room again, the rest of the script runs, and is there after a power cut."""
     files.forgive()
     try:
-        for user, sql, parameters in run.script[done:]:
-            run_statement(db, user, sql, parameters)
+        for step in run.script[done:]:
+            step.run(db)
         rows = state_of(db, sequences=False).rows
         if rows != run.states[-1].rows:
             figures.find(f"{where}: the rest of the script left other rows")
@@ -217,13 +268,13 @@ def go_on(db: Database, files: FileSystem, run: Reference, done: int, figures: F
 
 
 def prove(count: int, *, every: int = 1, start: int = 0, losses: tuple[str, ...] = LOSSES) -> Figures:
-    """Every operation of the script (or every `every`-th), with EIO and without room, once and for good."""
+    """Every operation of the script (or every `every`-th), with EIO, without room and more, once and for good."""
     figures = Figures()
     run = reference(count)
     number = start
     for operation, times in run.operations.items():
         for at in range(1, times + 1):
-            for code in (errno.EIO, errno.ENOSPC, errno.EDQUOT):
+            for code in (errno.EIO, *NO_ROOM, *CODES.get(operation, ())):
                 for sticky in (False, True):
                     number += 1
                     if number % every:
@@ -238,8 +289,8 @@ def prove_opening(seed: int) -> Figures:
     figures = Figures()
     files = FileSystem.memory()
     db = open_database(files, EPOCH_US, seed)
-    for user, sql, parameters in statements(40):
-        run_statement(db, user, sql, parameters)
+    for step in script(120):  # enough for several files
+        step.run(db)
     state = state_of(db)
     disk = files.crash("torn_1", seed)
     counted = disk.crash("none")

@@ -1,4 +1,4 @@
-"""kill -9 and SIGTERM at any moment under four writers, with the acknowledgements in this process.
+"""kill -9, SIGTERM and SIGINT at any moment under four writers, with the acknowledgements in this process.
 
 After every kill the database must hold, for each thread, what its acknowledged statements left, or one statement more
 that was on its way: a prefix, nothing half. The directory goes on through several kills.
@@ -37,6 +37,8 @@ class Figures:
     acknowledged: int = 0
     in_flight_kept: int = 0
     torn: int = 0
+    seconds_max: float = 0.0
+    """How long the slowest took to end."""
     lost: int = 0
     extra: int = 0
     half: int = 0
@@ -134,10 +136,8 @@ def check(directory: str, acknowledged: list[int], figures: Figures, where: str,
     return [] if figures.wrong else following
 
 
-def prove(
-    seed: int, kills: int, durability: str, number: int = signal.SIGKILL, parent: str | None = None
-) -> Figures:
-    """`kills` processes that end by the signal, each at a random time."""
+def prove(seed: int, kills: int, durability: str, number: int = signal.SIGKILL, group: str = "") -> Figures:
+    """`kills` processes that end by the signal, each at a random time; in a control group, where one is given."""
     figures = Figures()
     dice = random.Random(seed)
     directory = ""
@@ -147,15 +147,19 @@ def prove(
             if kill % KILLS_PER_DIRECTORY == 0 or not following:
                 if directory:
                     shutil.rmtree(directory)
-                directory = tempfile.mkdtemp(prefix="kills-", dir=parent)
+                directory = tempfile.mkdtemp(prefix="kills-")
                 following = [1] * THREADS
             writers = Writers(os.path.join(directory, "data"), durability, following)
+            if group:
+                Path(group).write_text(str(writers.process.pid))
             time.sleep(dice.random() ** 2 * 0.4)
             seconds = writers.end(number)
             figures.kills += 1
             figures.acknowledged += writers.count
             where = f"seed {seed}, {durability}, kill {kill}"
-            if number == signal.SIGTERM and (seconds > SECONDS_TO_END_MAX or writers.process.returncode != 0):
+            figures.seconds_max = max(figures.seconds_max, seconds)
+            wanted = 0 if number in (signal.SIGTERM, signal.SIGINT) else -signal.SIGKILL
+            if seconds > SECONDS_TO_END_MAX or writers.process.returncode != wanted:
                 figures.find(
                     "other", f"{where}: ended after {seconds:.1f} s with {writers.process.returncode}"
                 )

@@ -19,6 +19,7 @@ from tests.crash.kills import THREADS, Figures, Writers, check
 FILE_SYSTEMS = {"ext4": ["mkfs.ext4", "-qF"], "xfs": ["mkfs.xfs", "-qf"]}
 IMAGE_BYTES = {"ext4": 96 << 20, "xfs": 320 << 20}
 CUTS_PER_IMAGE = 20
+PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 
 
 def missing(kind: str) -> str:
@@ -26,20 +27,21 @@ def missing(kind: str) -> str:
     if os.geteuid() != 0:
         return "loop mounts need root"
     for tool in (FILE_SYSTEMS[kind][0], "xfs_io", "mount", "umount"):
-        if shutil.which(tool, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") is None:
+        if shutil.which(tool, path=PATH) is None:
             return f"{tool} is not installed (Debian: xfsprogs, e2fsprogs)"
     with tempfile.TemporaryDirectory(prefix="mounts-") as directory:
         try:
             mounted = Mounted(kind, directory)
         except subprocess.CalledProcessError as error:
-            return f"a {kind} image cannot be mounted here: {error.stderr.decode().strip()}"
+            return f"a {kind} image cannot be mounted here: {error.stderr.strip()}"
         mounted.remove()
     return ""
 
 
-def _run(*command: str) -> None:
-    environment = {**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"}
-    subprocess.run(command, check=True, capture_output=True, env=environment)
+def run(*command: str) -> str:
+    """What it said. Raises CalledProcessError."""
+    environment = {**os.environ, "PATH": PATH}
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout
 
 
 class Mounted:
@@ -51,23 +53,23 @@ class Mounted:
         os.makedirs(self.path, exist_ok=True)
         with open(self.image, "wb") as file:
             file.truncate(IMAGE_BYTES[kind])
-        _run(*FILE_SYSTEMS[kind], self.image)
+        run(*FILE_SYSTEMS[kind], self.image)
         self.mount()
 
     def mount(self) -> None:
-        _run("mount", "-o", "loop", self.image, self.path)
+        run("mount", "-o", "loop", self.image, self.path)
 
     def cut(self) -> None:
-        _run("xfs_io", "-x", "-c", "shutdown", self.path)
+        run("xfs_io", "-x", "-c", "shutdown", self.path)
 
     def unmount(self) -> None:
         for _ in range(50):
             try:
-                _run("umount", self.path)
+                run("umount", self.path)
                 return
             except subprocess.CalledProcessError:
                 time.sleep(0.1)
-        _run("umount", "-l", self.path)
+        run("umount", "-l", self.path)
 
     def remove(self) -> None:
         self.unmount()

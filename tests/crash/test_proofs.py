@@ -6,7 +6,20 @@ import signal
 
 import pytest
 
-from tests.crash import allocations, damage, failures, kills, limits, power_cuts, power_loss, segments
+from tests.crash import (
+    allocations,
+    damage,
+    failing_disks,
+    failures,
+    identifiers,
+    kills,
+    limits,
+    out_of_memory,
+    power_cuts,
+    power_loss,
+    replays,
+    segments,
+)
 from tests.crash.history import History
 
 
@@ -26,6 +39,18 @@ def test_the_checker_sees_a_loss() -> None:
         power_loss.check_life(life, f"life {number}", figures)
     assert figures.lost
     assert not figures.half
+
+
+def test_a_log_that_is_read_again_says_the_same(seed: int) -> None:
+    figures = replays.prove(seed, 12)
+    assert figures.outcomes["read after one that did not end"] > 100
+    assert not figures.wrong, figures.findings
+
+
+def test_ids_never_come_twice_nor_out_of_order_whatever_the_clock_does(seed: int) -> None:
+    figures = identifiers.prove(seed, 100_000)
+    assert figures.outcomes["Snowflake"] >= 100_000
+    assert not figures.wrong, figures.findings
 
 
 def test_a_torn_end_is_cut_kept_and_told(seed: int) -> None:
@@ -90,8 +115,16 @@ def test_a_killed_process_loses_nothing_that_was_acknowledged(seed: int, durabil
     assert not figures.wrong, figures.findings
 
 
-def test_a_process_that_is_asked_to_end_loses_nothing_and_does_not_hang(seed: int) -> None:
-    figures = kills.prove(seed, 2, "full", signal.SIGTERM)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_process_that_is_asked_to_end_loses_nothing_and_does_not_hang(seed: int, number: int) -> None:
+    figures = kills.prove(seed, 2, "full", number)
+    assert not figures.wrong, figures.findings
+
+
+def test_a_process_that_the_kernel_ends_for_want_of_memory_loses_nothing(seed: int) -> None:
+    if reason := out_of_memory.missing():
+        pytest.skip(reason)
+    figures = out_of_memory.prove(seed, 1)
     assert not figures.wrong, figures.findings
 
 
@@ -100,6 +133,16 @@ def test_a_power_cut_of_a_real_file_system_loses_nothing_that_was_synced(seed: i
     if reason := power_cuts.missing(kind):
         pytest.skip(reason)
     figures = power_cuts.prove(seed, kind, 2)
+    assert not figures.wrong, figures.findings
+
+
+@pytest.mark.parametrize("kind", list(power_cuts.FILE_SYSTEMS))
+def test_a_disk_that_fails_below_a_real_file_system_loses_nothing_that_was_synced(
+    seed: int, kind: str
+) -> None:
+    if reason := failing_disks.missing(kind):
+        pytest.skip(reason)
+    figures = failing_disks.prove(seed, kind, 1)
     assert not figures.wrong, figures.findings
 
 

@@ -63,9 +63,18 @@ def write(db: kalamdb.Database, thread: int, number: int) -> None:
         number += 1
 
 
+def take_all_memory() -> None:
+    """Until somebody ends this process."""
+    taken = []
+    while True:
+        taken.append(b"x" * (4 << 20))
+
+
 def main(directory: str, durability: str, *numbers: str) -> None:
     # With a handler, as services have: the interpreter ends, and closes what is open.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGUSR1, lambda *_: take_all_memory())
     # Checkpoints come and go all the time.
     db = kalamdb.open(directory, durability=durability, wal_file_bytes="64KiB", memtable_bytes="64KiB")
     db.execute(CREATE)

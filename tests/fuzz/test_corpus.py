@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import time
 from types import ModuleType
 
 import pytest
@@ -31,9 +29,7 @@ def test_the_corpus_breaks_no_promise(fuzzer: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("fuzzer", MUTATIONS, ids=lambda module: module.NAME)
-def test_small_damage_to_the_corpus_breaks_no_promise(fuzzer: ModuleType) -> None:
-    seed = int(os.environ.get("KALAM_PROOF_SEED", time.time_ns() % 1_000_000))
-    print(f"KALAM_PROOF_SEED={seed}")
+def test_small_damage_to_the_corpus_breaks_no_promise(fuzzer: ModuleType, seed: int) -> None:
     corpus = [data for _, data in seeds(fuzzer.NAME)]
 
     for number, data in enumerate(mutations(corpus, fuzzer.WORDS, MUTATIONS[fuzzer], seed)):

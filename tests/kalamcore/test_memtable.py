@@ -1,6 +1,8 @@
 """The memtable against a dictionary of versions, and beside readers that do not wait for its writer."""
 
+import random
 import threading
+import time
 from bisect import bisect_right
 
 import pytest
@@ -184,6 +186,51 @@ def test_readers_beside_a_writer_see_each_key_of_their_snapshot_once_and_in_orde
     for n in range(rows):
         table.put(TABLE, b"p", ((n * step) % rows).to_bytes(8, "big"), n + 1, b"row")
         published[0] = n + 1
+    for reader in readers:
+        reader.join()
+
+    assert problems == []
+
+
+def test_readers_beside_a_writer_see_what_a_dictionary_of_versions_holds(seed: int) -> None:
+    """Replaced and deleted keys too, at the newest snapshot and at older ones, whole and in ranges."""
+    dice = random.Random(seed)
+    names = sorted(
+        {b"", b"a", b"a\0", b"aaaaaaaab", *(dice.randbytes(dice.randrange(12)) for _ in range(60))}
+    )
+    puts = [(dice.choice(names), b"row %d" % sequence, dice.random() < 0.3) for sequence in range(1, 6001)]
+    model = Model()
+    for sequence, put in enumerate(puts, start=1):
+        model.put(put[0], sequence, put[1], put[2])
+    table = MemTable()
+    published = 0
+    problems: list[object] = []
+    done = threading.Event()
+
+    def read(seat: int) -> None:
+        own = random.Random(seed + seat)
+        while not done.is_set() and not problems:
+            snapshot = published if own.random() < 0.5 else own.randint(0, published)
+            low, high = (own.choice([None, *names]) for _ in range(2))
+            reverse, deleted = own.random() < 0.5, own.random() < 0.5
+            found = list(
+                table.scan(TABLE, b"p", snapshot, low=low, high=high, reverse=reverse, deleted=deleted)
+            )
+            if found != model.scan(snapshot, low, high, reverse, deleted):
+                problems.append(("scan", snapshot, low, high, reverse, deleted))
+            key = own.choice(names)
+            if table.get(TABLE, b"p", key, snapshot) != model.get(key, snapshot):
+                problems.append(("get", snapshot, key))
+
+    readers = [threading.Thread(target=read, args=(seat,)) for seat in range(4)]
+    for reader in readers:
+        reader.start()
+    for sequence, (key, row, deleted) in enumerate(puts, start=1):
+        table.put(TABLE, b"p", key, sequence, row, deleted)
+        published = sequence
+        if sequence % 100 == 0:
+            time.sleep(0.001)  # lets the readers have their turn
+    done.set()
     for reader in readers:
         reader.join()
 

@@ -450,6 +450,48 @@ def test_eight_threads_commit_in_groups(tmp_path: Path) -> None:
         assert [n for t, n in found if t == thread_number] == list(range(100))
 
 
+def test_readers_beside_writers_find_a_beginning_of_the_log_with_all_that_was_acknowledged() -> None:
+    """Each reads what a kill or a power cut would leave just now, while files roll under it."""
+    files = memory()
+    log = opened(files, 20_000)
+    written: dict[int, bytes] = {}
+    acknowledged = [0] * 4
+    problems: list[object] = []
+    done = threading.Event()
+
+    def write_all(thread: int) -> None:
+        for number in range(150):
+            payload = struct.pack("<II", thread, number) * (1 + number % 60)
+            lsn = log.append(COMMIT, payload)
+            written[lsn] = payload
+            log.flush(lsn)
+            acknowledged[thread] = lsn
+            time.sleep(0.001)  # lets the readers have their turn
+
+    def read_all(seat: int) -> None:
+        while not done.is_set() and not problems:
+            least = max(acknowledged)
+            copy = files.crash("all" if seat else "none")
+            found = {lsn: payload for kind, lsn, payload in opened(copy).records if kind == COMMIT}
+            # An append may not have been noted here yet, though a flush of others has written it.
+            wrong = [lsn for lsn, payload in found.items() if written.get(lsn, payload) != payload]
+            if wrong or sorted(found) != list(range(1, len(found) + 1)) or len(found) < least:
+                problems.append((seat, wrong, len(found), least))
+
+    writers = [threading.Thread(target=write_all, args=(n,)) for n in range(4)]
+    readers = [threading.Thread(target=read_all, args=(n,)) for n in range(2)]
+    for thread in (*readers, *writers):
+        thread.start()
+    for thread in writers:
+        thread.join()
+    done.set()
+    for thread in readers:
+        thread.join()
+
+    assert problems == []
+    assert commits(opened(files.crash("all"))) == [written[lsn] for lsn in sorted(written)]
+
+
 def test_released_files_are_recycled_and_their_old_bytes_never_come_back() -> None:
     files = memory()
     size = 5 << 20

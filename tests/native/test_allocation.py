@@ -17,19 +17,35 @@ import kalamcore
 
 HERE = Path(__file__).resolve().parent
 HEADERS = HERE.parents[1] / "src" / "kalamcore" / "cpp"
+LIBRARY = Path(kalamcore.__file__).parent / "libkalam.so"
+
+
+def compiler() -> str | None:
+    return shutil.which(os.environ.get("CXX", "c++")) or shutil.which("g++") or shutil.which("clang++")
+
+
+def missing() -> str:
+    """Why allocations cannot be made to fail here; empty where they can."""
+    return (
+        "" if compiler() and LIBRARY.exists() else "needs a C++ compiler and the core as a library of Linux"
+    )
+
+
+def drive(directory: Path) -> tuple[int, str, str]:
+    """Builds the driver in `directory` and runs it: what it returned, said, and complained of."""
+    driver = directory / "allocation_driver"
+    source = HERE / "allocation_driver.cpp"
+    options = ["-std=c++20", "-O0", "-pthread", f"-I{HEADERS}", f"-Wl,-rpath,{LIBRARY.parent}"]
+    subprocess.run([str(compiler()), *options, source, LIBRARY, "-o", driver], check=True)
+    lives = subprocess.run([driver], capture_output=True, text=True, check=False, timeout=600)
+    return lives.returncode, lives.stdout, lives.stderr
 
 
 def test_no_allocation_that_fails_loses_a_row_or_ends_the_process(tmp_path: Path) -> None:
-    compiler = shutil.which(os.environ.get("CXX", "c++")) or shutil.which("g++") or shutil.which("clang++")
-    library = Path(kalamcore.__file__).parent / "libkalam.so"
-    if compiler is None or not library.exists():
-        pytest.skip("needs a C++ compiler and the core as a shared library of Linux")
-    driver = tmp_path / "allocation_driver"
-    source = HERE / "allocation_driver.cpp"
-    options = ["-std=c++20", "-O0", "-pthread", f"-I{HEADERS}", f"-Wl,-rpath,{library.parent}"]
-    subprocess.run([compiler, *options, source, library, "-o", driver], check=True)
+    if reason := missing():
+        pytest.skip(reason)
 
-    lives = subprocess.run([driver], capture_output=True, text=True, check=False, timeout=600)
+    code, said, complaint = drive(tmp_path)
 
-    assert lives.returncode == 0, lives.stderr
-    assert lives.stdout.rstrip().endswith("ok")
+    assert code == 0, complaint
+    assert said.rstrip().endswith("ok")

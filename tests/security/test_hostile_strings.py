@@ -1,5 +1,8 @@
 """Hostile strings survive as values and are refused or quoted as names; no value ever changes a statement."""
 
+import random
+import unicodedata
+
 import pytest
 
 import kalamdb
@@ -143,3 +146,78 @@ def test_users_with_hostile_names_have_partitions_of_their_own(db):
     assert db.execute("SELECT count(*) FROM all_users.default.t").fetchall() == [(len(names),)]
     with pytest.raises(InvalidName):
         db.session("a\x00b")
+
+
+# Five hundred more, made of pieces of those above.
+
+
+@pytest.fixture
+def strings(seed):
+    dice = random.Random(seed)
+    pieces = [value for value in VALUES if len(value) <= 40] + [
+        "a",
+        "SELECT",
+        "(",
+        ")",
+        ",",
+        "0x",
+        "=",
+        "\u0301",
+    ]
+    made = ("".join(dice.choices(pieces, k=dice.randint(1, 5))) for _ in range(700))
+    return list(dict.fromkeys(made))[:500]
+
+
+def test_five_hundred_hostile_strings_come_back_as_values(table, strings):
+    table.executemany("INSERT INTO t VALUES (?, ?)", list(enumerate(strings)))
+    for number, value in enumerate(strings):
+        literal = value.replace("'", "''")
+        table.execute(f"INSERT INTO t VALUES ({-1 - number}, '{literal}')")
+        assert table.execute(f"SELECT id FROM t WHERE id < 0 AND body = '{literal}'").fetchall() == [
+            (-1 - number,)
+        ]
+        assert table.execute("SELECT id FROM t WHERE id >= 0 AND body = ?", [value]).fetchall() == [(number,)]
+
+    found = table.execute("SELECT id, body FROM t ORDER BY id").fetchall()
+    assert found == [
+        (number, strings[number if number >= 0 else -1 - number])
+        for number in range(-len(strings), len(strings))
+    ]
+    assert table.execute("SELECT count(*) FROM system.tables").fetchall() == [(1,)]
+
+
+def test_five_hundred_hostile_strings_are_names_of_users_or_refused(db, strings):
+    db.execute("CREATE USER TABLE t (id BIGINT PRIMARY KEY, owner TEXT DEFAULT CURRENT_USER())")
+    taken = []
+    for name in strings:
+        try:
+            session = db.session(name)
+        except InvalidName:
+            assert not name or any(unicodedata.category(character) == "Cc" for character in name)
+            continue
+        session.execute("INSERT INTO t (id) VALUES (1)")
+        taken.append(name)
+
+    assert len(taken) > 200
+    for name in taken:
+        assert db.session(name).execute("SELECT id, owner FROM t").fetchall() == [(1, name)]
+
+
+def test_five_hundred_hostile_strings_are_names_of_columns_or_refused(db, strings):
+    made = 0
+    for number, name in enumerate(strings):
+        quoted = '"' + name.replace('"', '""') + '"'
+        with pytest.raises(kalamdb.Error):
+            db.execute(f"CREATE TABLE {quoted}.t (id BIGINT PRIMARY KEY)")
+        try:
+            db.execute(f"CREATE TABLE t{number} (id BIGINT PRIMARY KEY, {quoted} TEXT)")
+        except kalamdb.Error:
+            continue
+        made += 1
+        db.execute(f"INSERT INTO t{number} (id, {quoted}) VALUES (1, ?)", [name])
+        result = db.execute(f"SELECT {quoted} FROM t{number} WHERE {quoted} = ?", [name])
+        assert (result.columns, result.fetchall()) == ((name,), [(name,)])
+
+    assert made > 100
+    assert db.execute("SELECT count(*) FROM system.tables").fetchall() == [(made,)]
+    assert db.execute("SELECT name FROM system.namespaces").fetchall() == [("default",)]

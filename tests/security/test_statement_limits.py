@@ -6,6 +6,7 @@ import pytest
 
 import kalamdb
 from kalamdb.errors import Error, StatementTooLarge
+from tests.security import growing_shapes
 
 DEADLINE_S = 20
 """Generous: it catches a hang. What a refusal takes is measured in bench/."""
@@ -118,3 +119,15 @@ def test_a_table_has_a_thousand_columns_at_most(db):
         db.execute("ALTER TABLE wide ADD COLUMN one_more INT")
     with pytest.raises(Error, match="1000"):
         db.execute(f"CREATE TABLE wider (id BIGINT PRIMARY KEY, {columns}, one_more INT)")
+
+
+def test_an_array_that_is_nested_too_deeply_for_a_result_is_refused(table):
+    assert table.execute("SELECT " + "[" * 20 + "1" + "]" * 20).rowcount == 1
+    with pytest.raises(StatementTooLarge, match="array"):
+        table.execute("SELECT " + "[" * 90 + "1" + "]" * 90)
+
+
+def test_a_text_that_grows_is_answered_or_refused_on_any_thread(seed):
+    figures = growing_shapes.prove(seed, 6)
+    assert figures.tried == 6 * len(growing_shapes.SIZES)
+    assert not figures.wrong, figures.findings

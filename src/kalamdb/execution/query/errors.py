@@ -10,8 +10,9 @@ import re
 
 import pyarrow as pa
 
-from kalamcore.errors import InvalidTextError, LimitExceededError
+from kalamcore.errors import CoreError, InvalidTextError, LimitExceededError
 from kalamdb import errors as kinds
+from kalamdb.engine.core_errors import translated
 from kalamdb.errors import (
     DataError,
     DivisionByZero,
@@ -93,6 +94,9 @@ def translate(error: BaseException, tokens: Tokens | None = None) -> BaseExcepti
         return StatementTooLarge(str(error), position=getattr(error, "position", None))
     if isinstance(error, InvalidTextError):
         return InvalidSyntax(str(error), position=getattr(error, "position", None))
+    if isinstance(error, CoreError):
+        # The scan of a table: the database was closed meanwhile, or the disk does not answer.
+        return translated(error)
     if isinstance(error, MemoryError):
         return ResourcesExceeded("the statement needs more memory than there is")
     message = str(error)
@@ -152,6 +156,8 @@ def _from_message(message: str, tokens: Tokens | None) -> Error:
         )
     if "Divide by zero" in message:
         return DivisionByZero("division by zero")
+    if "Recursion level in ArrowSchema" in message:
+        return StatementTooLarge("an array of arrays of the result is nested too deeply; make it flatter")
     if "Resources exhausted" in message or "Failed to allocate" in message:
         return ResourcesExceeded(
             "the statement needs more memory than memory_limit_bytes allows; narrow it, or raise the setting"
