@@ -19,7 +19,7 @@ from kalamcore.errors import (
     WriteConflictError,
 )
 from kalamcore.rows import BIGINT, DOUBLE, INT, TEXT, Layout, Reader, encode_key
-from kalamcore.store import Readable, Store, Transaction, View, WriteBatch
+from kalamcore.store import Readable, Store, Transaction, View, WriteBatch, check_segments
 from kalamcore.system import Clock, FileSystem, RandomSource
 
 TABLE, OTHER, STREAM = 1, 2, 3
@@ -739,12 +739,28 @@ def everything(store: Store) -> list[Any]:
     ]
 
 
+def found_by_check(files: FileSystem) -> list[str]:
+    """The files in which check_segments finds damage."""
+    try:
+        return [file for file, _, _ in check_segments(files, "hot")["findings"]]
+    except UnknownFormatError as error:
+        return [str(error).split()[0].removeprefix("hot/")]
+
+
+def test_a_sound_directory_has_nothing_to_find(small: FileSystem, layered: Layered) -> None:
+    assert check_segments(small, "hot")["findings"] == []
+    assert check_segments(small, "hot")["lsn"] > 0
+    assert check_segments(layered.files.crash("all"), "hot")["findings"] == []
+    assert check_segments(memory(), "hot") == {"findings": [], "lsn": 0}
+
+
 def test_every_flipped_byte_of_a_checkpoint_is_found_and_named(small: FileSystem) -> None:
     content = small.read_file("hot/checkpoint")
     for at in range(len(content)):
         write_file(small, "hot/checkpoint", damaged(content, at))
         with pytest.raises((CorruptionError, UnknownFormatError), match="hot/checkpoint"):
             opened(small.crash("none"))
+        assert found_by_check(small) == ["checkpoint"]
 
 
 def test_every_flipped_byte_of_a_segment_is_found_or_changes_no_row(small: FileSystem) -> None:
@@ -754,11 +770,13 @@ def test_every_flipped_byte_of_a_segment_is_found_or_changes_no_row(small: FileS
     for at in range(len(content)):
         disk = small.crash("none")
         write_file(disk, "hot/00000001.arrow", damaged(content, at))
+        checked = found_by_check(disk)
         try:
             assert everything(opened(disk)) == sound, at
         except (CorruptionError, UnknownFormatError) as error:
             found += 1
             assert "hot/00000001.arrow" in str(error)  # noqa: PT017 - some bytes nobody reads
+            assert checked == ["00000001.arrow"]  # noqa: PT017
     # The rest is Arrow's own: its messages and footer, and padding between, which nothing here reads.
     assert found > 500
 
