@@ -776,7 +776,7 @@ def test_every_flipped_byte_of_a_segment_is_found_or_changes_no_row(small: FileS
         except (CorruptionError, UnknownFormatError) as error:
             found += 1
             assert "hot/00000001.arrow" in str(error)  # noqa: PT017 - some bytes nobody reads
-            assert checked == ["00000001.arrow"]  # noqa: PT017
+            assert checked == ["00000001.arrow"]
     # The rest is Arrow's own: its messages and footer, and padding between, which nothing here reads.
     assert found > 500
 
