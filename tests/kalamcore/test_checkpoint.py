@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import threading
 from typing import Any
 
 import pyarrow
@@ -557,6 +558,49 @@ def test_rows_of_every_schema_version_are_read_through_the_newest() -> None:
             ) == [(n, text, number) for text, n, number in expected]
             assert again.get(TABLE, user, key(2), again.snapshot(), readers[3]) == ("missing", 2, 22.0)
     assert store.statistics()["hot_segments"] == 1, "four of like size were merged, in the newest version"
+
+
+def test_a_checkpoint_waits_until_readers_know_of_new_definitions() -> None:
+    store = opened(memory())
+    insert(store, (1, "a"))
+    wider = Layout(2, [*COLUMNS, (3, INT, 0, 0, True)], 0)
+    store.hold_definitions()
+    alter = WriteBatch(store.snapshot())
+    alter.define_table(TABLE, 2, reader=Reader([LAYOUT, wider], [None, None, 7]))
+    alter.insert(OTHER, b"", LAYOUT, (1, "the catalog's row"))
+    store.commit(alter)
+    checkpoint = threading.Thread(target=store.checkpoint)
+    checkpoint.start()
+    checkpoint.join(0.05)
+    assert store.statistics()["hot_segments"] == 0
+    assert rows(store) == [(1, "a")], "who knows the old definition alone can read"
+
+    store.tell_definitions()
+    checkpoint.join()
+    assert store.statistics()["hot_segments"] == 2
+    with pytest.raises(CorruptionError, match="no layout of its schema version 2"):
+        rows(store)
+
+
+def test_a_checkpoint_that_waits_for_definitions_ends_with_the_store() -> None:
+    store = opened(memory())
+    insert(store, (1, "a"))
+    store.hold_definitions()
+    refused: list[str] = []
+
+    def checkpoint() -> None:
+        try:
+            store.checkpoint()
+        except CoreError as error:
+            refused.append(str(error))
+
+    waiting = threading.Thread(target=checkpoint)
+    waiting.start()
+    waiting.join(0.05)
+    store.close()
+    waiting.join()
+
+    assert refused == ["the store is closed"]
 
 
 def test_streams_stay_in_memory() -> None:
