@@ -187,6 +187,8 @@ cdef extern from "store.hpp" namespace "kalam" nogil:
         void begin(CppWriteBatch& batch, cpp_bool sync, CommitTicket& ticket) except +raise_core_error
         uint64_t finish(CommitTicket& ticket) except +raise_core_error
         CppView pin() except +raise_core_error
+        void hold_definitions() except +raise_core_error
+        void tell_definitions() except +raise_core_error
         void drop_table(uint64_t table_id) except +raise_core_error
         uint64_t checkpoint() except +raise_core_error
         ColdRegistry& cold()

@@ -128,6 +128,11 @@ class Store(Readable):
         """At open, from the catalog."""
     def drop_table(self, table_id: int) -> None:
         """At open, from the catalog: the table was dropped earlier, and its rows go with the next checkpoint."""
+    def hold_definitions(self) -> None:
+        """No checkpoint begins to write rows by the definitions that are committed from here on, until
+        tell_definitions() says that readers know of them. Each call is answered by one of that."""
+    def tell_definitions(self) -> None:
+        """Who pins a view from here on, and then asks what tables there are, gets to know the new definitions."""
     def snapshot(self) -> int:
         """The sequence number up to which everything is published."""
     def view(self) -> View:

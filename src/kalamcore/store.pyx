@@ -322,6 +322,19 @@ cdef class Store(Readable):
         with nogil:
             store.drop_table(table_id)
 
+    def hold_definitions(self):
+        """No checkpoint begins to write rows by the definitions that are committed from here on, until
+        tell_definitions() says that readers know of them. Each call is answered by one of that."""
+        cdef CppStore* store = self.opened()
+        with nogil:
+            store.hold_definitions()
+
+    def tell_definitions(self):
+        """Who pins a view from here on, and then asks what tables there are, gets to know the new definitions."""
+        cdef CppStore* store = self.store.get()
+        with nogil:
+            store.tell_definitions()
+
     def snapshot(self):
         """The sequence number up to which everything is published."""
         return self.opened().snapshot()

@@ -323,8 +323,10 @@ class Database:
                 write = {"insert": batch.insert, "replace": batch.replace, "delete": batch.delete}[one.action]
                 write(one.table_id, b"", reserved[one.table_id].layout, one.values)
             definitions(batch, catalog)
-            self.engine.commit(batch, sync=True)
-            self._catalog = catalog
+            # A segment is written in a table's newest version, which readers must know before they meet one.
+            with self.engine.definitions_held():
+                self.engine.commit(batch, sync=True)
+                self._catalog = catalog
             self._watch_policies()
             return catalog
 

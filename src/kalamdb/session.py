@@ -458,14 +458,14 @@ class Statement:
             and session._transaction is None
             and not database._forked
         ):
+            found: Result | None = None
             try:
-                found: Result | None = read.core.answer(
-                    read.store, session.user, parameters, self._literals, 0
-                )
+                found = read.core.answer(read.store, session.user, parameters, self._literals, 0)
             except core.ColdMissError:
-                found = None  # the slower way brings what was missing
+                pass  # the slower way brings what was missing
             except (core.CoreError, TimeoutError) as error:
-                raise simple_select.explained(database, error) from error
+                if not simple_select.outdated(read, database, error):
+                    raise simple_select.explained(database, error) from error
             if found is not None:
                 return found
         started = time.perf_counter_ns()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import threading
 from typing import Any
 
 import pyarrow
@@ -19,7 +20,7 @@ from kalamcore.errors import (
     WriteConflictError,
 )
 from kalamcore.rows import BIGINT, DOUBLE, INT, TEXT, Layout, Reader, encode_key
-from kalamcore.store import Readable, Store, Transaction, View, WriteBatch
+from kalamcore.store import Readable, Store, Transaction, View, WriteBatch, check_segments
 from kalamcore.system import Clock, FileSystem, RandomSource
 
 TABLE, OTHER, STREAM = 1, 2, 3
@@ -559,6 +560,49 @@ def test_rows_of_every_schema_version_are_read_through_the_newest() -> None:
     assert store.statistics()["hot_segments"] == 1, "four of like size were merged, in the newest version"
 
 
+def test_a_checkpoint_waits_until_readers_know_of_new_definitions() -> None:
+    store = opened(memory())
+    insert(store, (1, "a"))
+    wider = Layout(2, [*COLUMNS, (3, INT, 0, 0, True)], 0)
+    store.hold_definitions()
+    alter = WriteBatch(store.snapshot())
+    alter.define_table(TABLE, 2, reader=Reader([LAYOUT, wider], [None, None, 7]))
+    alter.insert(OTHER, b"", LAYOUT, (1, "the catalog's row"))
+    store.commit(alter)
+    checkpoint = threading.Thread(target=store.checkpoint)
+    checkpoint.start()
+    checkpoint.join(0.05)
+    assert store.statistics()["hot_segments"] == 0
+    assert rows(store) == [(1, "a")], "who knows the old definition alone can read"
+
+    store.tell_definitions()
+    checkpoint.join()
+    assert store.statistics()["hot_segments"] == 2
+    with pytest.raises(CorruptionError, match="no layout of its schema version 2"):
+        rows(store)
+
+
+def test_a_checkpoint_that_waits_for_definitions_ends_with_the_store() -> None:
+    store = opened(memory())
+    insert(store, (1, "a"))
+    store.hold_definitions()
+    refused: list[str] = []
+
+    def checkpoint() -> None:
+        try:
+            store.checkpoint()
+        except CoreError as error:
+            refused.append(str(error))
+
+    waiting = threading.Thread(target=checkpoint)
+    waiting.start()
+    waiting.join(0.05)
+    store.close()
+    waiting.join()
+
+    assert refused == ["the store is closed"]
+
+
 def test_streams_stay_in_memory() -> None:
     files = memory()
     store = opened(files)
@@ -739,12 +783,28 @@ def everything(store: Store) -> list[Any]:
     ]
 
 
+def found_by_check(files: FileSystem) -> list[str]:
+    """The files in which check_segments finds damage."""
+    try:
+        return [file for file, _, _ in check_segments(files, "hot")["findings"]]
+    except UnknownFormatError as error:
+        return [str(error).split()[0].removeprefix("hot/")]
+
+
+def test_a_sound_directory_has_nothing_to_find(small: FileSystem, layered: Layered) -> None:
+    assert check_segments(small, "hot")["findings"] == []
+    assert check_segments(small, "hot")["lsn"] > 0
+    assert check_segments(layered.files.crash("all"), "hot")["findings"] == []
+    assert check_segments(memory(), "hot") == {"findings": [], "lsn": 0}
+
+
 def test_every_flipped_byte_of_a_checkpoint_is_found_and_named(small: FileSystem) -> None:
     content = small.read_file("hot/checkpoint")
     for at in range(len(content)):
         write_file(small, "hot/checkpoint", damaged(content, at))
         with pytest.raises((CorruptionError, UnknownFormatError), match="hot/checkpoint"):
             opened(small.crash("none"))
+        assert found_by_check(small) == ["checkpoint"]
 
 
 def test_every_flipped_byte_of_a_segment_is_found_or_changes_no_row(small: FileSystem) -> None:
@@ -754,11 +814,13 @@ def test_every_flipped_byte_of_a_segment_is_found_or_changes_no_row(small: FileS
     for at in range(len(content)):
         disk = small.crash("none")
         write_file(disk, "hot/00000001.arrow", damaged(content, at))
+        checked = found_by_check(disk)
         try:
             assert everything(opened(disk)) == sound, at
         except (CorruptionError, UnknownFormatError) as error:
             found += 1
             assert "hot/00000001.arrow" in str(error)  # noqa: PT017 - some bytes nobody reads
+            assert checked == ["00000001.arrow"]
     # The rest is Arrow's own: its messages and footer, and padding between, which nothing here reads.
     assert found > 500
 

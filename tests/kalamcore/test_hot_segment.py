@@ -145,7 +145,7 @@ def test_the_file_tells_sequence_numbers_and_tombstones() -> None:
 
 def test_ten_thousand_users_with_three_rows_each_are_one_file() -> None:
     users = {b"user %d" % number: [(n, f"{number} {n}") for n in range(3)] for number in range(10_000)}
-    files, _store = written(NUMBERS, users)
+    files, _ = written(NUMBERS, users)
     reader = Reader([NUMBERS], [None, None])
     again = opened(files.crash(), NUMBERS, reader, ["id", "body"])
 

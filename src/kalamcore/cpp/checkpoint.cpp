@@ -88,7 +88,8 @@ std::uint64_t Store::write_segments() {
     for (bool certain = false; !certain;) {
         std::uint64_t taken_back;
         {
-            std::lock_guard guard(commit_mutex_);
+            std::unique_lock guard(commit_mutex_);
+            definitions_told_.wait(guard, [this] { return definitions_held_ == 0 || closed(); });
             if (closed()) throw Error("the store is closed");
             if (!poison_.empty()) throw Poisoned(poison_);
             undo_dropped();
@@ -267,6 +268,17 @@ void Store::install(const Tiers& written, std::shared_ptr<const SegmentMap> segm
     set_tiers(std::move(next));
 }
 
+void Store::hold_definitions() {
+    std::lock_guard guard(commit_mutex_);
+    definitions_held_++;
+}
+
+void Store::tell_definitions() {
+    std::lock_guard guard(commit_mutex_);
+    if (definitions_held_) definitions_held_--;
+    definitions_told_.notify_all();
+}
+
 void Store::add_cold_table(std::uint64_t table_id) {
     std::lock_guard guard(commit_mutex_);
     if (cold_->has_table(table_id)) return;
@@ -284,7 +296,8 @@ void Store::drop_flushed(std::uint64_t table_id,
     if (!list) return;
     TableDescription description;
     {
-        std::lock_guard guard(commit_mutex_);
+        std::unique_lock guard(commit_mutex_);
+        definitions_told_.wait(guard, [this] { return definitions_held_ == 0 || closed(); });
         if (closed()) throw Error("the store is closed");
         if (!poison_.empty()) throw Poisoned(poison_);
         description = tables_[table_id].description;
@@ -391,6 +404,8 @@ bool Store::must_wait_for_memory() const {
     if (options_.hot_directory.empty() || tiers_->frozen.empty()) return false;
     // Who is refused anyway must not wait for memory that nobody frees any more.
     if (closed() || !poison_.empty()) return false;
+    // Nor who changes a definition: the checkpoint waits for that.
+    if (definitions_held_) return false;
     // Where a checkpoint fails for want of room, the log says so to who writes; waiting would not help.
     return memtable_->bytes() >= 2 * options_.memtable_bytes + kWaitedForBytesMin &&
            !checkpoint_fails_.load(std::memory_order_acquire);

@@ -232,6 +232,12 @@ Store::Store(std::shared_ptr<FileSystem> files, std::string directory, std::shar
 }
 
 Store::~Store() {
+    {
+        // A checkpoint that waits for definitions waits for nobody any more.
+        std::lock_guard guard(commit_mutex_);
+        closed_.store(true, std::memory_order_release);
+        definitions_told_.notify_all();
+    }
     stop_checkpointer();
     stop_housekeeper();
 }
@@ -915,6 +921,7 @@ void Store::close() {
         std::lock_guard guard(commit_mutex_);
         if (closed_.exchange(true)) return;
         poisoned = !poison_.empty();
+        definitions_told_.notify_all();
     }
     stop_checkpointer();
     stop_housekeeper();

@@ -263,6 +263,11 @@ class Store final : public Readable {
                       TableDescription description = {});
     // At open: the table was dropped in an earlier life, and its rows go with the next checkpoint.
     void drop_table(std::uint64_t table_id);
+    // Between the two, definitions are committed that readers do not know of yet: no checkpoint begins to
+    // write rows by them. Whoever pins a view first, and then asks what tables there are, so can read what it
+    // holds.
+    void hold_definitions();
+    void tell_definitions();
     // Of rows that were written to segments the newest version alone is kept: who reads more than once at one
     // snapshot, beside a checkpoint, pins a view. Other reads then throw SnapshotGone.
     std::uint64_t snapshot() const override { return published_.load(std::memory_order_acquire); }
@@ -406,7 +411,9 @@ class Store final : public Readable {
     std::mutex commit_mutex_;
     std::unordered_map<std::uint64_t, TableState> tables_;
     std::uint64_t last_ = 0;
-    std::int64_t lease_end_ms_ = 0;             // no id of this millisecond or later was given; 0: none ever
+    std::int64_t lease_end_ms_ = 0;  // no id of this millisecond or later was given; 0: none ever
+    int definitions_held_ = 0;       // by who will tell
+    std::condition_variable definitions_told_;
     std::uint64_t definitions_taken_back_ = 0;  // commits with definitions that were published never
     std::uint64_t drops_known_ = 0;
     std::string poison_;  // why nothing more is written

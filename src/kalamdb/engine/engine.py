@@ -5,13 +5,14 @@ The work is the core's (kalamcore.store); this is where it meets schemas, settin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from kalamcore import errors as core
 from kalamcore.store import Store, View, WriteBatch
 from kalamcore.system import Clock, FileSystem, RandomSource
-from kalamdb.engine.core_errors import translated
+from kalamdb.engine.core_errors import core_errors_translated, translated
 from kalamdb.engine.directory import Directory
 from kalamdb.engine.tables import TableRows
 from kalamdb.schema import TableKind, TableSchema
@@ -78,6 +79,16 @@ class Engine:
     def drop(self, table_id: int) -> None:
         """Let go of what is left of a table that was dropped in an earlier life."""
         self.store.drop_table(table_id)
+
+    @contextlib.contextmanager
+    def definitions_held(self) -> Iterator[None]:
+        """Definitions that the block commits, and tells readers of, are in no segment before it ends."""
+        with core_errors_translated():
+            self.store.hold_definitions()
+        try:
+            yield
+        finally:
+            self.store.tell_definitions()
 
     def snapshot(self) -> int:
         """The sequence number that a reader sees up to."""

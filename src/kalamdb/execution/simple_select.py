@@ -106,7 +106,14 @@ def answer(
                 return None
             held += database.engine.load_cold(miss)
         except (core.CoreError, TimeoutError) as error:
+            if outdated(plan, database, error):
+                return None
             raise explained(database, error) from error
+
+
+def outdated(plan: Plan, database: Database, error: Exception) -> bool:
+    """Whether a table was changed while the plan was on its way, so that it met rows of a version it cannot read."""
+    return isinstance(error, core.CorruptionError) and plan.catalog is not database._catalog
 
 
 def lasting(session: Session, simple: SimpleSelect) -> Plan | None:

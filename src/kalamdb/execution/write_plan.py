@@ -232,6 +232,9 @@ def _run(
     except _NOT_PLAIN:
         pass
     except core.CoreError as error:
+        if isinstance(error, core.CorruptionError) and plan.catalog is not session._database._catalog:
+            # The table was changed meanwhile, and the row is of a version that the plan cannot read.
+            return None
         from kalamdb.engine.core_errors import translated
 
         raise translated(error) from error
