@@ -21,6 +21,7 @@ FIGURES: dict[str, str] = {
     "jobs": "jobs that wait or run",
     "memtable_bytes": "of that memory: memtables",
     "memtable_entries": "versions of rows in memtables",
+    "memtable_row_bytes": "what one of them takes there, its share of everything",
     "stream_bytes": "of that memory: STREAM rows",
     "stream_rows": "STREAM rows",
     "log_bytes": "bytes of the log that have been written and not let go",
@@ -58,6 +59,7 @@ def figures(engine: Engine, jobs: int) -> dict[str, int]:
             "cold_cache_bytes",
         )
     )
+    found["memtable_row_bytes"] = found["memtable_bytes"] // max(found["memtable_entries"], 1)
     found["jobs"] = jobs
     return {name: found[name] for name in FIGURES}
 
