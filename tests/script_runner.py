@@ -22,6 +22,8 @@ A script is a list of records with a blank line after each; lines that begin wit
     session alice                      what follows runs as this user; `session alice dba` gives the role too;
                                        `session root` is the database's own handle, where every script begins
     reopen                             closes the directory and opens it again
+    flush                              moves all rows to cold segments, and waits for it
+    compact                            puts the cold segments of each partition together, and waits for it
     sleep 20                           waits that many milliseconds
 
 Words after the letters of a query: `nosort` (the default) compares the rows in order, `rowsort` sorts both sides
@@ -39,7 +41,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -74,6 +76,12 @@ class Adapter(Protocol):
 
     def reopen(self) -> None:
         """Closes the database and opens it again."""
+
+    def flush(self) -> None:
+        """Moves all rows to cold segments. Raises Refused."""
+
+    def compact(self) -> None:
+        """Puts cold segments together. Raises Refused."""
 
     def close(self) -> None:
         """Lets go of it."""
@@ -110,6 +118,20 @@ class EmbeddedAdapter:
         """Closes the database and opens it again."""
         self._database.close()
         self._open()
+
+    def flush(self) -> None:
+        """Moves all rows to cold segments. Raises Refused."""
+        self._wait_for(self._database.flush)
+
+    def compact(self) -> None:
+        """Puts cold segments together. Raises Refused."""
+        self._wait_for(self._database.compact)
+
+    def _wait_for(self, job: Callable[[], None]) -> None:
+        try:
+            job()
+        except kalamdb.Error as error:
+            raise Refused(error.code, error.message) from error
 
     def close(self) -> None:
         """Lets go of it."""
@@ -189,7 +211,7 @@ def read_script(text: str) -> Iterator[Record]:
                 position += 1
             if command == "query" and into is sql:
                 raise ValueError(f"line {number}: a query needs ---- and its rows")
-        elif command not in ("session", "reopen", "sleep"):
+        elif command not in ("session", "reopen", "flush", "compact", "sleep"):
             raise ValueError(f"line {number}: {command!r} is no record of a script")
         yield Record(number, command, arguments.strip(), "\n".join(sql), tuple(expected))
 
@@ -206,6 +228,8 @@ def run_script(path: Path, adapter: Adapter) -> None:
                 role = named or None
             elif record.command == "reopen":
                 adapter.reopen()
+            elif record.command in ("flush", "compact"):
+                _run_jobs(adapter.flush if record.command == "flush" else adapter.compact)
             elif record.command == "sleep":
                 time.sleep(int(record.arguments) / 1000)
             elif record.command == "statement":
@@ -214,6 +238,13 @@ def run_script(path: Path, adapter: Adapter) -> None:
                 _run_query(record, adapter, user, role)
         except AssertionError as error:
             raise AssertionError(f"{path.name}:{record.line} as {user}\n{record.sql}\n\n{error}") from None
+
+
+def _run_jobs(work: Callable[[], None]) -> None:
+    try:
+        work()
+    except Refused as refusal:
+        raise AssertionError(f"refused with {refusal.code}: {refusal.message}") from None
 
 
 def _run_statement(record: Record, adapter: Adapter, user: str, role: str | None) -> None:

@@ -101,15 +101,46 @@ def test_every_sql_example_runs(path: Path) -> None:
                 assert code == (refused[1] if refused else None), where
 
 
-def test_the_tour_of_the_readme_runs(tmp_path: Path) -> None:
-    (tour,) = (text for _, text in blocks(ROOT / "README.md", "python"))
+PROGRAMS = [
+    (path, line, text)
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    for line, text in blocks(path, "python")
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "text"), PROGRAMS, ids=[f"{path.name}:{line}" for path, line, _ in PROGRAMS]
+)
+def test_every_program_runs_and_prints_what_it_says(path: Path, line: int, text: str, tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", tour], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", text], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
     )
 
     assert done.returncode == 0, done.stderr
-    for line in re.findall(r"#> (.*)", tour):
-        assert line in done.stdout.splitlines()
+    assert done.stdout.splitlines() == re.findall(r"# > (.*)", text), f"{path.name}:{line}"
+
+
+def test_the_readme_and_the_pages_of_python_and_storage_have_programs() -> None:
+    assert {"README.md", "python.md", "storage.md", "formats.md"} <= {path.name for path, _, _ in PROGRAMS}
+
+
+def test_every_link_of_the_documents_leads_somewhere() -> None:
+    broken = []
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+        for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", text):
+            file, _, anchor = target.partition("#")
+            to = (path.parent / file).resolve() if file else path
+            if not to.exists() or (anchor and anchor not in anchors(to)):
+                broken.append(f"{path.name}: {target}")
+
+    assert broken == []
+
+
+def anchors(path: Path) -> set[str]:
+    """Of the headings of a page, as links name them."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_the_demonstration_runs_on_the_conversations_of_this_repository(tmp_path: Path) -> None:

@@ -93,6 +93,7 @@ cdef extern from "store.hpp" namespace "kalam" nogil:
         TableDescription()
         shared_ptr[const RowReader] reader
         vector[string] column_names
+        int64_t deleted_retention_ms
 
     cdef cppclass BatchMark "kalam::WriteBatch::Mark":
         BatchMark()

@@ -37,8 +37,10 @@ class WriteBatch:
         column_names: Sequence[str] = (),
         stream_ttl_us: int = 0,
         stream_rows_max: int = 0,
+        deleted_retention_ms: int = -1,
     ) -> None:
-        """With this commit the table takes rows of this schema version and no other (stream_ttl_us > 0: a STREAM)."""
+        """With this commit the table takes rows of this schema version and no other (stream_ttl_us > 0: a STREAM).
+        `deleted_retention_ms`: how long tombstones stay in hot segments; negative: for good."""
     def drop_table(self, table_id: int) -> None: ...
     def place(self, operation: int) -> tuple[int, bytes, bytes]:
         """(table_id, partition, key) of an operation; IndexError where there is none."""
@@ -124,6 +126,7 @@ class Store(Readable):
         column_names: Sequence[str] = (),
         stream_ttl_us: int = 0,
         stream_rows_max: int = 0,
+        deleted_retention_ms: int = -1,
     ) -> None:
         """At open, from the catalog."""
     def drop_table(self, table_id: int) -> None:

@@ -138,14 +138,15 @@ cdef class WriteBatch:
         self.add(OperationKind.kDelete, table_id, partition, layout, values, -1)
 
     def define_table(self, uint64_t table_id, uint32_t version, *, Reader reader=None, column_names=(),
-                     int64_t stream_ttl_us=0, uint64_t stream_rows_max=0):
+                     int64_t stream_ttl_us=0, uint64_t stream_rows_max=0, int64_t deleted_retention_ms=-1):
         """With this commit the table takes rows of this schema version and no other.
 
         `reader`: of that version, by which its rows are written to segments. `stream_ttl_us` above 0 makes it a
-        STREAM."""
+        STREAM. `deleted_retention_ms`: how long tombstones stay in hot segments; negative: for good."""
         cdef StreamOptions options = stream_options(stream_ttl_us, stream_rows_max)
         cdef TableDescription description
         describe(description, reader, column_names)
+        description.deleted_retention_ms = deleted_retention_ms
         dereference(self.batch).define_table(table_id, version, options, description)
 
     def drop_table(self, uint64_t table_id):
@@ -307,12 +308,13 @@ cdef class Store(Readable):
         }
 
     def define_table(self, uint64_t table_id, uint32_t version, *, Reader reader=None, column_names=(),
-                     int64_t stream_ttl_us=0, uint64_t stream_rows_max=0):
+                     int64_t stream_ttl_us=0, uint64_t stream_rows_max=0, int64_t deleted_retention_ms=-1):
         """At open, from the catalog; as WriteBatch.define_table."""
         cdef CppStore* store = self.opened()
         cdef StreamOptions options = stream_options(stream_ttl_us, stream_rows_max)
         cdef TableDescription description
         describe(description, reader, column_names)
+        description.deleted_retention_ms = deleted_retention_ms
         with nogil:
             store.define_table(table_id, version, options, description)
 

@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 ROOT = "root"
 USER_NAME_LENGTH_MAX = 128
 MEMORY = ":memory:"
+WRITES_BETWEEN_LOOKS = 256
+"""Rows written between two looks at whether hot segments come near `hot_budget_bytes`."""
 EXIT_WAIT_S = 3.0
 """How long the end of the process waits for jobs to reach a safe point."""
 
@@ -147,6 +149,8 @@ class Database:
         self.select_plans: dict[tuple[SimpleSelect, str], Plan] = {}
         """Plans of simple SELECTs by statement and namespace (execution.simple_select)."""
         self.write_plans = WritePlans(self)
+        self.writes_left = WRITES_BETWEEN_LOOKS
+        """Rows that may be written before somebody looks at the hot budget: see wrote()."""
         self._closed = False
         self._forked = False
         self.engine = Engine(
@@ -159,6 +163,7 @@ class Database:
             memtable_bytes=settings.memtable_bytes,
             hot_cache_bytes=settings.hot_cache_bytes,
             cold_cache_bytes=settings.cache_bytes,
+            deleted_retention_h=settings.deleted_retention_h,
             clock=clock,
             random=random,
         )
@@ -189,11 +194,12 @@ class Database:
         self.engine.define(COLD_PARTITIONS, [COLD_PARTITIONS])
         places = self.engine.rows(COLD_PARTITIONS, [COLD_PARTITIONS]).reader
         for table in catalog.tables.values():
-            self.engine.define(table, catalog.history[table.table_id])
             low, high = key_range(table.table_id)
             store = self.engine.store
             if store.scan(COLD_PARTITIONS_ID, b"", snapshot, places, [0], low=low, high=high, limit=1):
+                # Before it is defined: from then on a checkpoint may drop tombstones that hide nothing cold.
                 store.add_cold_table(table.table_id)
+            self.engine.define(table, catalog.history[table.table_id])
         for table_id, *_ in rows[DROPPED_TABLES_ID]:
             self.engine.drop(table_id)
         return catalog
@@ -207,8 +213,21 @@ class Database:
     def _watch_policies(self) -> None:
         options = (table.options for table in self._catalog.tables.values())
         wanted = any(one.flush_rows is not None or one.flush_interval_s is not None for one in options)
+        wanted = wanted or self._nears_hot_budget()
         if wanted or self._policies is not None:
             self.policies.watch(wanted)
+
+    def _nears_hot_budget(self) -> bool:
+        """Whether hot segments take half of `hot_budget_bytes`. A database far below it needs no thread to watch it."""
+        return self.engine.store.statistics()["hot_bytes"] * 2 > self.settings.hot_budget_bytes
+
+    def wrote(self, rows: int) -> None:
+        """Told of rows that a statement is about to write. Nothing else makes segments grow: this is when to look."""
+        self.writes_left -= rows
+        if self.writes_left < 0:
+            self.writes_left = WRITES_BETWEEN_LOOKS
+            if self._nears_hot_budget():
+                self.policies.watch(True)
 
     # What statements use (execution.context.Services)
 
@@ -336,10 +355,9 @@ class Database:
 
     def statistics(self) -> Mapping[str, int]:
         """Figures for system.stats."""
-        figures = dict(self.engine.store.statistics())
-        figures["memtable_row_bytes"] = figures["memtable_bytes"] // max(figures["memtable_entries"], 1)
-        figures["jobs"] = 0 if self._jobs is None else self._jobs.count()
-        return figures
+        from kalamdb.engine.statistics import figures
+
+        return figures(self.engine, 0 if self._jobs is None else self._jobs.count())
 
     # For the application
 
@@ -447,8 +465,10 @@ class Database:
         return self.engine.checkpoint()
 
     def stats(self) -> dict[str, int]:
-        """Figures of the database: bytes and entries in memory, and bytes an entry; rows of streams, bytes of the log,
-        hot segments and caches, jobs at work."""
+        """Figures of the database: rows, bytes, segments, memory_bytes, jobs, and what they are made of, tier by tier.
+
+        docs/python.md says what each of them counts. No storage is asked.
+        """
         self.check_open()
         return dict(self.statistics())
 

@@ -10,6 +10,7 @@ import pytest
 
 from kalamcore.system import FileSystem
 from kalamdb.errors import SegmentMissing, StorageOutcomeUnknown, StorageUnavailable
+from kalamdb.storage.backend import require_files
 from kalamdb.storage.filesystem import FilesystemBackend
 
 PATH = "app/notes/alice/segment-1.parquet"
@@ -30,6 +31,21 @@ def test_a_directory_that_is_not_there_is_no_missing_file(backend):
     assert not isinstance(caught.value, SegmentMissing)
     assert backend.read_tagged(PATH) is None
     assert list(backend.list()) == []
+
+
+def test_an_empty_directory_is_a_disk_that_is_not_mounted(backend):
+    backend.write(PATH, b"x")
+    backend.delete(PATH)
+    for read in (backend.read, backend.size):
+        with pytest.raises(StorageUnavailable, match="directory is empty, as if its disk were not mounted"):
+            read(PATH)
+    with pytest.raises(StorageUnavailable, match=r'storage "s" .* nothing is there'):
+        require_files(backend)
+
+    backend.write("app/notes/bob/x", b"")
+    require_files(backend)
+    with pytest.raises(SegmentMissing):
+        backend.read(PATH)
 
 
 def test_a_deleted_file_takes_its_empty_folders_along(backend):

@@ -3,6 +3,7 @@
 // after a durable checkpoint names the segments, and what no checkpoint names is removed by the next opening.
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -26,12 +27,19 @@ bool is_no_room(const IoError& error) {
            error.code == ENFILE || error.code == ENOMEM;
 }
 
-// Writes all of a source to the segment.
-void write_rows(HotSegmentWriter& writer, std::string_view partition, RowSource& source) {
+// Writes a source to the segment, but for tombstones up to the sequence number `expired`.
+void write_rows(HotSegmentWriter& writer, std::string_view partition, RowSource& source,
+                std::uint64_t expired = 0) {
     RowRef rows[kRowsAtOnce];
     std::string_view keys[kRowsAtOnce];
     while (std::size_t count = source.next(rows, kRowsAtOnce, keys)) {
-        writer.add(partition, keys, rows, count);
+        std::size_t kept = 0;
+        for (std::size_t at = 0; at < count; at++) {
+            if (rows[at].deleted && rows[at].sequence <= expired) continue;
+            rows[kept] = rows[at];
+            keys[kept++] = keys[at];
+        }
+        writer.add(partition, keys, rows, kept);
         source.forget();
     }
 }
@@ -226,11 +234,18 @@ void Store::discard(const std::vector<std::uint64_t>& made, bool named) {
 void Store::compact_hot(CheckpointState& state, SegmentMap& segments,
                         const std::unordered_map<std::uint64_t, TableState>& tables,
                         std::vector<std::uint64_t>& made, std::vector<std::uint64_t>& removed) {
-    for (auto& [table_id, list] : segments) {
+    for (auto at_table = segments.begin(); at_table != segments.end();) {
+        auto& [table_id, list] = *at_table;
         std::size_t count = segments_to_merge(list);
         auto known = tables.find(table_id);
-        if (!count || known == tables.end() || !known->second.description.reader) continue;
+        if (!count || known == tables.end() || !known->second.description.reader) {
+            ++at_table;
+            continue;
+        }
         const TableDescription& description = known->second.description;
+        // A tombstone hides what stands behind it: an older segment, or a cold row.
+        std::uint64_t expired =
+            count == list.size() && !cold_->has_table(table_id) ? expired_sequence(description) : 0;
         std::set<std::string_view> names;
         for (std::size_t at = 0; at < count; at++) {
             for (const PartitionRange& range : list[at]->partitions()) names.insert(range.name);
@@ -247,13 +262,24 @@ void Store::compact_hot(CheckpointState& state, SegmentMap& segments,
         for (std::string_view name : names) {
             PartitionSources sources(merging, table_id, name, kAll, false);
             auto source = row_source(sources, only, kAll, {}, false, true);
-            write_rows(writer, name, *source);
+            write_rows(writer, name, *source, expired);
         }
-        HotSegmentEntry entry = writer.finish();
         for (std::size_t at = 0; at < count; at++) removed.push_back(list[at]->entry().number);
         list.erase(list.begin(), list.begin() + static_cast<std::ptrdiff_t>(count));
-        list.insert(list.begin(), HotSegment::open(*files_, options_.hot_directory, entry, cache_));
+        if (writer.rows() != 0) {
+            HotSegmentEntry entry = writer.finish();
+            list.insert(list.begin(), HotSegment::open(*files_, options_.hot_directory, entry, cache_));
+        }
+        at_table = list.empty() ? segments.erase(at_table) : std::next(at_table);
     }
+}
+
+// Tombstones up to it are past the table's retention.
+std::uint64_t Store::expired_sequence(const TableDescription& description) const {
+    if (description.deleted_retention_ms < 0) return 0;
+    std::uint64_t now_ms = sequence_by_clock() >> 22;
+    auto retention_ms = static_cast<std::uint64_t>(description.deleted_retention_ms);
+    return now_ms > retention_ms ? (now_ms - retention_ms) << 22 : 0;
 }
 
 // The segments stand for the memtables that were written; newer ones stay.

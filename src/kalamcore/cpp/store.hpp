@@ -52,6 +52,8 @@ struct RowOperation {
 struct TableDescription {
     std::shared_ptr<const RowReader> reader;
     std::vector<std::string> column_names;
+    // How long a tombstone stays in hot segments that nothing older stands behind; negative: for good.
+    std::int64_t deleted_retention_ms = -1;
 };
 
 // Reads the operations of a record one after the other; drawn in docs/formats.md.
@@ -355,6 +357,7 @@ class Store final : public Readable {
     bool must_wait_for_memory() const;
     void freeze();
     std::uint64_t write_segments();
+    std::uint64_t expired_sequence(const TableDescription& description) const;
     void compact_hot(CheckpointState& state, SegmentMap& segments,
                      const std::unordered_map<std::uint64_t, TableState>& tables,
                      std::vector<std::uint64_t>& made, std::vector<std::uint64_t>& removed);

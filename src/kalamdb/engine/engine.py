@@ -17,6 +17,9 @@ from kalamdb.engine.directory import Directory
 from kalamdb.engine.tables import TableRows
 from kalamdb.schema import TableKind, TableSchema
 
+_RETENTION_H_MAX = 1 << 40
+"""Longer ones are as good as for ever, and their milliseconds must fit."""
+
 
 class Engine:
     """Rows of all tables of one database directory. Safe for threads."""
@@ -33,11 +36,13 @@ class Engine:
         memtable_bytes: int = 64 << 20,
         hot_cache_bytes: int = 64 << 20,
         cold_cache_bytes: int = 64 << 20,
+        deleted_retention_h: int = 168,
         clock: Clock | None = None,
         random: RandomSource | None = None,
     ) -> None:
-        """Claims the directory and recovers its log. Raises DatabaseLocked, Corruption, UnknownFormat,
-        StorageUnavailable."""
+        """Claims the directory and recovers its log. `deleted_retention_h`: of tables that say nothing of it.
+
+        Raises DatabaseLocked, Corruption, UnknownFormat, StorageUnavailable."""
         try:
             self.directory = Directory(files, path)
             try:
@@ -60,6 +65,7 @@ class Engine:
                 raise
         except core.CoreError as error:
             raise translated(error) from error
+        self._deleted_retention_h = deleted_retention_h
         self._rows: dict[tuple[int, int], TableRows] = {}
         self.load_cold: Callable[[core.ColdMissError], list[object]] = _nothing_cold
         """Brings what a read lacked (kalamdb.engine.cold); what is returned keeps it in memory."""
@@ -74,7 +80,28 @@ class Engine:
 
     def define(self, schema: TableSchema, history: Sequence[TableSchema]) -> None:
         """Let the table take rows of this schema version, and of no other."""
-        self.store.define_table(schema.table_id, schema.version, **core_definition(schema, history))
+        self.store.define_table(schema.table_id, schema.version, **self.core_definition(schema, history))
+
+    def core_definition(self, schema: TableSchema, history: Sequence[TableSchema]) -> dict[str, Any]:
+        """What the core must know of a table: how its rows are read and put into segments, or how long a STREAM's live.
+
+        Not the cached reader: a definition may come before its commit, which may fail.
+        """
+        options = schema.options
+        if schema.kind is TableKind.STREAM:
+            return {
+                "stream_ttl_us": (options.ttl_s or 0) * 1_000_000,
+                "stream_rows_max": options.max_rows or 0,
+            }
+        rows = TableRows(schema, history)
+        hours = (
+            self._deleted_retention_h if options.deleted_retention_h is None else options.deleted_retention_h
+        )
+        return {
+            "reader": rows.reader,
+            "column_names": rows.column_names,
+            "deleted_retention_ms": min(hours, _RETENTION_H_MAX) * 3_600_000,
+        }
 
     def drop(self, table_id: int) -> None:
         """Let go of what is left of a table that was dropped in an earlier life."""
@@ -138,17 +165,3 @@ class Engine:
 
 def _nothing_cold(miss: core.ColdMissError) -> list[object]:
     raise miss
-
-
-def core_definition(schema: TableSchema, history: Sequence[TableSchema]) -> dict[str, Any]:
-    """What the core must know of a table: how its rows are read and written to segments, or how long a STREAM's live.
-
-    Not the cached reader: a definition may come before its commit, which may fail.
-    """
-    if schema.kind is not TableKind.STREAM:
-        rows = TableRows(schema, history)
-        return {"reader": rows.reader, "column_names": rows.column_names}
-    return {
-        "stream_ttl_us": (schema.options.ttl_s or 0) * 1_000_000,
-        "stream_rows_max": schema.options.max_rows or 0,
-    }

@@ -65,6 +65,9 @@ class Services(Protocol):
     def fits_in_cache(self, miss: core.ColdMissError) -> bool:
         """Whether what a read lacks may be kept decoded."""
 
+    def wrote(self, rows: int) -> None:
+        """Told of rows that are about to be written."""
+
     def statistics(self) -> Mapping[str, int]:
         """The figures of system.stats."""
 
@@ -97,6 +100,7 @@ class Context:
         """Commit the batch, or put it to the open transaction: all of it or nothing. The sequence number of its last
         operation, provisional in a transaction. Raises as Engine.commit."""
         if self.transaction is None:
+            self.services.wrote(len(batch))
             return self.services.engine.commit(batch, sync=self.sync)
         try:
             return self.transaction.write(batch)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from kalamdb.auth import Action, authorize, may_see
 from kalamdb.catalog.catalog import Catalog, CatalogChange, View
-from kalamdb.engine.engine import core_definition
 from kalamdb.engine.tables import TableRows
 from kalamdb.errors import (
     DuplicateObject,
@@ -161,7 +160,7 @@ def create_table(statement: CreateTable, context: Context) -> Result:
             batch.define_table(
                 schema.table_id,
                 schema.version,
-                **core_definition(schema, catalog.history[schema.table_id]),
+                **context.services.engine.core_definition(schema, catalog.history[schema.table_id]),
             )
 
     context.services.change_catalog(change, definitions)
@@ -301,7 +300,7 @@ def alter_table(statement: AlterTable, context: Context) -> Result:
             batch.define_table(
                 schema.table_id,
                 schema.version,
-                **core_definition(schema, catalog.history[schema.table_id]),
+                **context.services.engine.core_definition(schema, catalog.history[schema.table_id]),
             )
 
     try:

@@ -93,15 +93,15 @@ def table_options(schema: TableSchema) -> list[tuple[str, str, str | None]]:
         flush.append(f"rows:{options.flush_rows}")
     if options.flush_interval_s is not None:
         flush.append(f"interval:{options.flush_interval_s}")
-    later: list[tuple[str, object]] = [
-        ("STORAGE_ID", options.storage_id),
-        ("USE_USER_STORAGE", options.use_user_storage),
-        ("FLUSH_POLICY", ",".join(flush) or None),
-        ("DELETED_RETENTION_HOURS", options.deleted_retention_h),
-        ("COMPRESSION", options.compression),
-        ("ACCESS", options.access),
+    given: list[tuple[str, object, str | None]] = [
+        ("STORAGE_ID", options.storage_id, None),
+        ("USE_USER_STORAGE", options.use_user_storage, NOT_YET),
+        ("FLUSH_POLICY", ",".join(flush) or None, None),
+        ("DELETED_RETENTION_HOURS", options.deleted_retention_h, None),
+        ("COMPRESSION", options.compression, None),
+        ("ACCESS", options.access, NOT_YET),
     ]
-    rows += [(name, _option_text(value), NOT_YET) for name, value in later if value is not None]
+    rows += [(name, _option_text(value), comment) for name, value, comment in given if value is not None]
     return rows
 
 
@@ -175,12 +175,20 @@ def _difference(before: TableSchema | None, after: TableSchema) -> str:
 
 
 def show_stats(statement: ShowStats, context: Context) -> Result:
-    """How many rows the caller's partition of a table has."""
+    """How many rows the caller's partition of a table has, and what of it is cold."""
     schema = _visible_table(statement, context)
-    count = context.reader.count(schema.table_id, context.partition(schema), context.snapshot)
+    partition = context.partition(schema)
+    count = context.reader.count(schema.table_id, partition, context.snapshot)
     rows: list[tuple[Any, ...]] = [
         ("rows", count),
         ("columns", len(schema.columns)),
         ("schema_version", schema.version),
     ]
+    if schema.kind is not TableKind.STREAM:
+        place = context.services.cold.places.find(schema.table_id, partition)
+        rows += [
+            ("cold_segments", place.segments if place is not None else 0),
+            ("cold_rows", place.rows if place is not None else 0),
+            ("cold_bytes", place.bytes if place is not None else 0),
+        ]
     return Result.from_rows(("name", "value"), (TEXT, BIGINT), rows)

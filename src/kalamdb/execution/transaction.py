@@ -57,6 +57,7 @@ class OpenTransaction:
                 held += services.engine.load_cold(miss)
         if len(batch):
             try:
+                services.wrote(len(batch))
                 services.engine.commit(batch, sync=self.sync)
             except (core.DuplicateKeyError, core.WriteConflictError) as error:
                 raise self._failure(batch, error.operation, services) from error

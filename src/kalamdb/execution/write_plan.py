@@ -198,6 +198,9 @@ class _inside:  # noqa: N801 a context manager, and three times as quick as one 
 def _standing(plan: WritePlan, session: Session, shape: str) -> WritePlan:
     """The plan, or the one that stands for it in this session and by the newest catalog."""
     database = session._database
+    database.writes_left -= 1
+    if database.writes_left < 0:
+        database.wrote(0)
     if (
         plan.catalog is not database._catalog
         or plan.role is not session.role
@@ -250,6 +253,8 @@ def _insert_many(
     transaction: Transaction | None,
 ) -> Result | None:
     plan = _standing(plan, session, shape)
+    if transaction is None:
+        session._database.wrote(len(rows))
     if plan.inserts is None or plan.literal_rows:
         return None
     try:

@@ -107,6 +107,17 @@ def unavailable(storage_id: str, action: str, reason: str) -> StorageUnavailable
     )
 
 
+def require_files(backend: StorageBackend) -> None:
+    """Raises StorageUnavailable where the storage holds no file at all: what should hold some is not the place that was
+    written to, but the empty directory on which a disk is not mounted. Lists; for when something is missing already."""
+    if next(iter(backend.list()), None) is None:
+        raise unavailable(
+            backend.storage_id,
+            "find what was written to it",
+            "nothing is there, as if its disk were not mounted",
+        )
+
+
 def run_probe(backend: StorageBackend) -> None:
     """The steps of StorageBackend.probe, over the other methods."""
     path = f"kalam-probe-{uuid.uuid4().hex}"

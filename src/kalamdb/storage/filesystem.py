@@ -186,10 +186,17 @@ class FilesystemBackend:
         """A disk that is not mounted must not look like one whose files are gone. Raises StorageUnavailable."""
         try:
             there = self._files.exists(self._root)
+            empty = there and not self._files.list(self._root)
         except IoError as error:
             raise self._unavailable(f"reach {path}", error) from None
         if not there:
             raise unavailable(self.storage_id, f"read {path}", "the storage's directory is not there")
+        if empty:
+            raise unavailable(
+                self.storage_id,
+                f"read {path}",
+                "the storage's directory is empty, as if its disk were not mounted",
+            )
 
     def _unavailable(self, action: str, error: IoError) -> StorageUnavailable:
         return unavailable(self.storage_id, action, os.strerror(error.errno))

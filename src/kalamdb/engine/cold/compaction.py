@@ -46,8 +46,9 @@ def compact_partition(
     """
     partition = place.partition.encode()
     backend = tier.backend(place.storage_id)
+    loaded = tier.remember(place, tier.require_manifest(place))
+    # After the look at the manifest: where that is lost, no segment is a leftover.
     remove_leftovers(tier, place)
-    loaded = tier.remember(place, tier.find_manifest(place))
     expired = expired_sequence(tier, schema)
     if loaded.manifest is None or not _worth_it(loaded, expired):
         return None

@@ -38,6 +38,8 @@ def flush_table(tier: ColdTier, schema: TableSchema, context: JobContext) -> str
     """Flush a table's partitions, all or those that the job names. What a job's result says."""
     engine = tier.engine
     tier.checkpoint()
+    # Before the view: from here on no tombstone goes from hot segments that the view may not show.
+    engine.store.add_cold_table(schema.table_id)
     view = engine.view()
     upto = view.checkpointed
     rows = engine.rows(schema, tier.history(schema.table_id))
@@ -53,8 +55,9 @@ def flush_table(tier: ColdTier, schema: TableSchema, context: JobContext) -> str
     for start in range(0, len(wanted), PARTITIONS_AT_ONCE):
         some = wanted[start : start + PARTITIONS_AT_ONCE]
         fresh = [tier.new_place(schema, partition) for partition in some if partition not in places]
+        for storage_id in {place.storage_id for place in fresh}:
+            tier.require_storage(storage_id)
         tier.places.write(fresh, tier.now())
-        engine.store.add_cold_table(schema.table_id)
         places |= {place.partition.encode(): place for place in fresh}
         ended: list[ColdPlace] = []
         try:
@@ -98,7 +101,7 @@ def _flush_partition(
     partition = place.partition.encode()
     made = None
     for attempt in range(COMMITS_MAX):
-        found = tier.find_manifest(place)
+        found = tier.require_manifest(place)
         watermark = found.manifest.watermark if found.manifest is not None else 0
         if made is None:
             # What is read below leaves out what is cold, and has to know what that is.

@@ -16,6 +16,11 @@ from kalamcore.store import Readable, WriteBatch
 from kalamdb.engine.cold_schema import COLD_PARTITIONS, COLD_PARTITIONS_ID, key_range
 from kalamdb.engine.engine import Engine
 
+_STORAGE_AND_GENERATION = [
+    COLD_PARTITIONS.position("storage_id"),
+    COLD_PARTITIONS.position("generation"),
+]
+
 
 @dataclass(frozen=True, slots=True)
 class ColdPlace:
@@ -59,6 +64,12 @@ class ColdPlaces:
         found = view.scan(COLD_PARTITIONS_ID, b"", view.snapshot, self._rows.reader, low=low, high=high)
         places = map(_place, found)
         return {place.partition.encode(): place for place in places}
+
+    def written_storages(self) -> set[str]:
+        """The storages in which a manifest was written, as far as the log knows."""
+        view = self._engine.view()
+        found = view.scan(COLD_PARTITIONS_ID, b"", view.snapshot, self._rows.reader, _STORAGE_AND_GENERATION)
+        return {storage_id for storage_id, generation in found if generation}  # type: ignore[misc]
 
     def write(self, places: Sequence[ColdPlace], now: datetime.datetime) -> None:
         """Make or replace their rows, in one durable commit."""

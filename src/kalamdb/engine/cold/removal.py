@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from kalamdb.engine.cold.places import ColdPlace
@@ -9,6 +10,7 @@ from kalamdb.engine.cold.tier import ColdTier
 from kalamdb.engine.jobs import JobContext
 from kalamdb.engine.segments import Owner, leftovers
 from kalamdb.engine.segments.manifest import MANIFEST, PREVIOUS
+from kalamdb.errors import SegmentMissing
 
 
 def remove_leftovers(tier: ColdTier, place: ColdPlace, *, grace_s: float | None = None) -> int:
@@ -41,10 +43,16 @@ def remove_table(tier: ColdTier, table_id: int, context: JobContext) -> str:
 
 
 def remove_partition(tier: ColdTier, place: ColdPlace) -> None:
-    """Remove a partition's files: segments, then the generation before, then the manifest that says whose they are."""
+    """Remove a partition's files: segments, then the generation before, then the manifest that says whose they are.
+
+    Raises StorageUnavailable."""
     backend = tier.backend(place.storage_id)
     found = tier.find_manifest(place)
     if found.manifest is None:
+        if place.generation:
+            # Removed by a job that did not get to its end, unless the whole storage is away: then it is not over.
+            with contextlib.suppress(SegmentMissing):
+                backend.size(f"{place.folder}/{MANIFEST}")
         return
     for path in list(backend.list(place.folder)):
         name = path[len(place.folder) + 1 :]

@@ -23,6 +23,7 @@ from kalamdb.engine.tables import layout_of
 from kalamdb.errors import Corruption
 from kalamdb.schema import TableSchema
 from kalamdb.storage import Storage, StorageBackend, Storages
+from kalamdb.storage.backend import require_files
 
 if TYPE_CHECKING:
     from kalamdb.engine.engine import Engine
@@ -195,13 +196,7 @@ class ColdTier:
             place = self.places.find(table_id, partition)
             if place is None:
                 return None
-            found = self.find_manifest(place)
-            if found.manifest is None and place.generation:
-                raise Corruption(
-                    f'the manifest in {place.folder} of storage "{place.storage_id}" is missing, and was there; '
-                    "bring it back from a backup of the storage"
-                )
-            loaded = self.remember(place, found)
+            loaded = self.remember(place, self.require_manifest(place))
         self._tell(loaded)
         return loaded
 
@@ -209,6 +204,28 @@ class ColdTier:
         """What stands in a partition's folder."""
         owner = Owner(self.database_id, place.table_id)
         return load(self.backend(place.storage_id), place.folder, owner)
+
+    def require_manifest(self, place: ColdPlace) -> Found:
+        """The same. Raises Corruption where it is not there and was, or is an older one than there was: to go on from
+        it would leave out rows. It may be newer than the place says, where a crash came between the two. Raises
+        StorageUnavailable where the whole storage is not there.
+        """
+        found = self.find_manifest(place)
+        manifest = found.manifest
+        if place.generation > (0 if manifest is None else manifest.generation):
+            require_files(self.backend(place.storage_id))
+            what = "is missing, and was there" if manifest is None else "is an older one than was there"
+            raise Corruption(
+                f'the manifest in {place.folder} of storage "{place.storage_id}" {what}; bring it back from a backup '
+                "of the storage"
+            )
+        return found
+
+    def require_storage(self, storage_id: str) -> None:
+        """Raises StorageUnavailable where a storage that was written to has nothing: its disk is not mounted. What was
+        written to the empty directory would be hidden once it is."""
+        if storage_id in self.places.written_storages():
+            require_files(self.backend(storage_id))
 
     def remember(self, place: ColdPlace, found: Found) -> LoadedPartition:
         """A manifest that was just read or written, from now on the one that reads go by (once the core is told)."""
