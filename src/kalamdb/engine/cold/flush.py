@@ -39,6 +39,8 @@ def flush_table(tier: ColdTier, schema: TableSchema, context: JobContext) -> str
     engine = tier.engine
     tier.checkpoint()
     view = engine.view()
+    # After the view: rows of a newer version are written only once the catalog has it.
+    schema = tier.schema(schema)
     upto = view.checkpointed
     rows = engine.rows(schema, tier.history(schema.table_id))
     chosen = context.parameters.get("partitions")
@@ -48,7 +50,7 @@ def flush_table(tier: ColdTier, schema: TableSchema, context: JobContext) -> str
         partition for partition, _, oldest in engine.store.unflushed(schema.table_id, watermarks) if oldest
     ]
     wanted = sorted(unflushed if chosen is None else set(unflushed) & {name.encode() for name in chosen})
-    writer = SegmentWriter(schema, tier.database_id)
+    writer = tier.writer(schema)
     done_rows = done_bytes = flushed = 0
     for start in range(0, len(wanted), PARTITIONS_AT_ONCE):
         some = wanted[start : start + PARTITIONS_AT_ONCE]
@@ -98,7 +100,7 @@ def _flush_partition(
     partition = place.partition.encode()
     made = None
     for attempt in range(COMMITS_MAX):
-        found = tier.find_manifest(place)
+        found = tier.require_manifest(place)
         watermark = found.manifest.watermark if found.manifest is not None else 0
         if made is None:
             # What is read below leaves out what is cold, and has to know what that is.
@@ -107,7 +109,11 @@ def _flush_partition(
             batches = hot_rows(rows, partition, view, upto, watermark)
             made = writer.write(backend, place.folder, batches, iter(tier.engine.store.snowflake_id, None))
             if not made:
-                return None
+                if found.manifest is None or found.manifest.generation == place.generation:
+                    return None
+                # A crash came between an earlier manifest and the place that tells of it.
+                committed = found
+                break
         if found.manifest is not None and {info.file for info in made} <= {
             info.file for info in found.manifest.segments
         }:
