@@ -186,7 +186,8 @@ def test_a_big_partition_of_many_row_groups_and_segments(world: World) -> None:
     db.executemany("INSERT INTO t VALUES (?, ?)", rows)
     db.flush()
     place = place_of(db, "t")
-    assert place.segments > 3 and place.rows == count
+    assert place.segments > 3
+    assert place.rows == count
 
     for again in world.lives({"cache_bytes": 0}, {}):
         assert again.execute("SELECT * FROM t ORDER BY id").fetchall() == rows

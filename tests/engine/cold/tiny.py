@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from kalamcore.system import Clock, FileSystem
 from kalamdb.database import Database
+from kalamdb.errors import StorageUnavailable
 from kalamdb.settings import Settings
 
 ROWS = 3
@@ -65,3 +67,29 @@ def place_of(db: Database, table: str, user: str = "") -> Any:
     schema = db.catalog.table("default", table)
     assert schema is not None
     return db.cold.places.find(schema.table_id, user.encode())
+
+
+class Gate:
+    """Stands before a database's storage: `away`, nothing passes; what is in `holds` waits for `let_go`."""
+
+    def __init__(self, db: Database, storage_id: str = "local") -> None:
+        self.away = False
+        self.holds: set[str] = set()
+        self.reached = threading.Event()
+        self.let_go = threading.Event()
+        self.calls: list[tuple[str, str]] = []
+        self._behind = db.cold.backend(storage_id)
+        ask = db.cold.backend
+        db.cold.backend = lambda wanted: self if wanted == storage_id else ask(wanted)  # type: ignore
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def pass_on(path: str = "", *arguments: Any) -> Any:
+            self.calls.append((name, path))
+            if self.away:
+                raise StorageUnavailable(f'storage "local" is unavailable: cannot {name} {path}')
+            if name in self.holds:
+                self.reached.set()
+                assert self.let_go.wait(60)
+            return getattr(self._behind, name)(path, *arguments)
+
+        return pass_on

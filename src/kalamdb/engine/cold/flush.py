@@ -18,7 +18,7 @@ from kalamdb.engine.cold.compaction import SEGMENTS_MAX, compact_partition
 from kalamdb.engine.cold.places import ColdPlace
 from kalamdb.engine.cold.tier import ColdTier
 from kalamdb.engine.jobs import JobContext
-from kalamdb.engine.segments import Manifest, Owner, SegmentWriter, commit, row_schema
+from kalamdb.engine.segments import Manifest, Owner, SegmentWriter, commit, require_own, row_schema
 from kalamdb.engine.tables import TableRows
 from kalamdb.errors import StorageConflict, StorageOutcomeUnknown
 from kalamdb.schema import TableSchema
@@ -101,6 +101,7 @@ def _flush_partition(
     made = None
     for attempt in range(COMMITS_MAX):
         found = tier.require_manifest(place)
+        require_own(place.folder, found)
         watermark = found.manifest.watermark if found.manifest is not None else 0
         if made is None:
             # What is read below leaves out what is cold, and has to know what that is.

@@ -10,8 +10,15 @@ import re
 
 import pyarrow as pa
 
-from kalamcore.errors import InvalidTextError, LimitExceededError
+from kalamcore.errors import (
+    ColdMissError,
+    CoreError,
+    InvalidTextError,
+    LimitExceededError,
+    WriteConflictError,
+)
 from kalamdb import errors as kinds
+from kalamdb.engine.core_errors import translated
 from kalamdb.errors import (
     DataError,
     DivisionByZero,
@@ -86,13 +93,18 @@ _paths = re.compile(r"(?<![\w.])/(?:[\w.-]+/)+[\w.-]+")
 
 
 def translate(error: BaseException, tokens: Tokens | None = None) -> BaseException:
-    """The error of ours that says what this one says; ours, and those that end a program, are given back unchanged."""
+    """The error of ours that says what this one says; ours, those that end a program, and those for which the session
+    runs the statement anew are given back unchanged."""
     if isinstance(error, Error | KeyboardInterrupt | SystemExit | GeneratorExit):
         return error
     if isinstance(error, LimitExceededError):
         return StatementTooLarge(str(error), position=getattr(error, "position", None))
     if isinstance(error, InvalidTextError):
         return InvalidSyntax(str(error), position=getattr(error, "position", None))
+    if isinstance(error, ColdMissError | WriteConflictError):
+        return error
+    if isinstance(error, CoreError):
+        return translated(error)
     if isinstance(error, MemoryError):
         return ResourcesExceeded("the statement needs more memory than there is")
     message = str(error)
