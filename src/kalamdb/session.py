@@ -22,7 +22,7 @@ from kalamdb.errors import (
 from kalamdb.execution import simple_select, write_plan
 from kalamdb.execution.context import Context
 from kalamdb.execution.execute import authorize_beforehand, changes_what_exists, execute
-from kalamdb.execution.transaction import OpenTransaction
+from kalamdb.execution.transaction import OpenTransaction, snapshot_gone
 from kalamdb.functions.registry import FunctionContext
 from kalamdb.result import Result
 from kalamdb.sql.parser import (
@@ -219,7 +219,9 @@ class Session:
                     except core.ColdMissError as miss:
                         transaction.rows.back_to(before)
                         held += self._database.engine.load_cold(miss)
-                    except core.WriteConflictError:
+                    except core.WriteConflictError as conflict:
+                        if conflict.operation < 0:
+                            raise snapshot_gone() from conflict
                         # A row of a STREAM ended between the look and the write.
                         transaction.rows.back_to(before)
                         attempt += 1
@@ -461,8 +463,8 @@ class Statement:
             found: Result | None = None
             try:
                 found = read.core.answer(read.store, session.user, parameters, self._literals, 0)
-            except core.ColdMissError:
-                pass  # the slower way brings what was missing
+            except (core.ColdMissError, core.WriteConflictError):
+                pass  # the slower way brings what was missing, or takes a newer snapshot
             except (core.CoreError, TimeoutError) as error:
                 if not simple_select.outdated(read, database, error):
                     raise simple_select.explained(database, error) from error

@@ -483,22 +483,24 @@ void Store::look_in_segments(WriteBatch& batch) const {
     if (looked_in_segments(batch)) return;
     std::shared_ptr<const Tiers> now = tiers();
     batch.in_segments_.clear();
-    batch.probed_generation_ = now->generation;
     bool any = false;
     for (const WriteBatch::Use& use : batch.uses_) {
         any = any || now->segments_of(use.table_id) || cold_->has_table(use.table_id);
     }
-    if (!any) return;
-    batch.in_segments_.resize(batch.operations_);
-    OperationReader reader(batch.body_, batch.operations_);
-    RowOperation operation;
-    PartitionSources sources;
-    while (reader.next(operation)) {
-        if (!operation.same_partition)
-            sources =
-                PartitionSources(*now, operation.table_id, operation.partition, ~std::uint64_t{0}, true);
-        batch.in_segments_[operation.offset] = newest_in_segments(sources, operation.key);
+    if (any) {
+        batch.in_segments_.resize(batch.operations_);
+        OperationReader reader(batch.body_, batch.operations_);
+        RowOperation operation;
+        PartitionSources sources;
+        while (reader.next(operation)) {
+            if (!operation.same_partition)
+                sources =
+                    PartitionSources(*now, operation.table_id, operation.partition, ~std::uint64_t{0}, true);
+            batch.in_segments_[operation.offset] = newest_in_segments(sources, operation.key);
+        }
     }
+    // Last: of a look that something cold was missing for, nothing counts.
+    batch.probed_generation_ = now->generation;
 }
 
 bool Store::looked_in_segments(const WriteBatch& batch) const {

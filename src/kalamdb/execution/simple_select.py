@@ -15,6 +15,7 @@ from kalamcore.select_plan import SelectPlan
 from kalamdb.auth import Action, Role, authorize, may_see
 from kalamdb.engine.core_errors import translated
 from kalamdb.errors import AccessDenied, Error, StatementTimeout
+from kalamdb.execution.transaction import snapshot_gone
 from kalamdb.result import Result
 from kalamdb.schema import TableKind, TableSchema
 from kalamdb.sql.query import (
@@ -105,6 +106,10 @@ def answer(
             if not database.fits_in_cache(miss):
                 return None
             held += database.engine.load_cold(miss)
+        except core.WriteConflictError as conflict:
+            if session._transaction is not None:
+                raise snapshot_gone() from conflict
+            # A compaction came between the snapshot and the look; a newer one finds what it shows.
         except (core.CoreError, TimeoutError) as error:
             if outdated(plan, database, error):
                 return None

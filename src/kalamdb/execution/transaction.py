@@ -7,6 +7,7 @@ changed one of its keys first.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -55,6 +56,8 @@ class OpenTransaction:
                 break
             except core.ColdMissError as miss:
                 held += services.engine.load_cold(miss)
+            except core.WriteConflictError as error:
+                raise snapshot_gone() from error
         if len(batch):
             try:
                 services.wrote(len(batch))
@@ -71,11 +74,28 @@ class OpenTransaction:
             what = f"table {schema.qualified_name} was altered or dropped"
         else:
             rows = services.engine.rows(schema, versions)
-            row = self.rows.get(
-                table_id, partition, key, self.rows.snapshot, rows.reader, [rows.key_position], deleted=True
-            )
+            row = None
+            # Where its old version is in a storage, or gone, the message names no key.
+            with contextlib.suppress(core.ColdMissError, core.WriteConflictError):
+                row = self.rows.get(
+                    table_id,
+                    partition,
+                    key,
+                    self.rows.snapshot,
+                    rows.reader,
+                    [rows.key_position],
+                    deleted=True,
+                )
             name = "a row" if row is None else f"row {row[0]}"
             what = f"{name} of {schema.qualified_name} was changed by others"
         return SerializationFailure(
             f"serialization failure: {what} since the transaction began; nothing of it was written, run it again"
         )
+
+
+def snapshot_gone() -> SerializationFailure:
+    """The refusal of a statement in a transaction that would show what a compaction has dropped."""
+    return SerializationFailure(
+        "serialization failure: rows as the transaction sees them were compacted away since it began; roll it back and "
+        "run it again"
+    )

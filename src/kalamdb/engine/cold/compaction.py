@@ -10,7 +10,7 @@ from kalamdb.engine.cold.places import ColdPlace
 from kalamdb.engine.cold.removal import remove_leftovers
 from kalamdb.engine.cold.tier import ColdTier, LoadedPartition
 from kalamdb.engine.jobs import JobContext
-from kalamdb.engine.segments import SegmentWriter, commit, merge
+from kalamdb.engine.segments import commit, merge
 from kalamdb.errors import StorageConflict, StorageOutcomeUnknown
 from kalamdb.schema import TableSchema
 
@@ -55,7 +55,7 @@ def compact_partition(
     # No version above this one is lost, so that snapshots from here on find all they show.
     complete_from = tier.engine.snapshot()
     sources = [_rows(tier, loaded, number, schema) for number in range(len(loaded.segments))]
-    writer = SegmentWriter(schema, tier.database_id)
+    writer = tier.writer(schema)
     merged = merge(sources, schema.primary_key, expired_seq=expired)
     made = writer.write(backend, place.folder, merged, iter(tier.engine.store.snowflake_id, None))
     context.check()

@@ -18,7 +18,7 @@ from kalamdb.engine.cold.compaction import SEGMENTS_MAX, compact_partition
 from kalamdb.engine.cold.places import ColdPlace
 from kalamdb.engine.cold.tier import ColdTier
 from kalamdb.engine.jobs import JobContext
-from kalamdb.engine.segments import Manifest, Owner, SegmentWriter, commit, row_schema
+from kalamdb.engine.segments import Manifest, Owner, SegmentWriter, commit, require_own, row_schema
 from kalamdb.engine.tables import TableRows
 from kalamdb.errors import StorageConflict, StorageOutcomeUnknown
 from kalamdb.schema import TableSchema
@@ -41,6 +41,8 @@ def flush_table(tier: ColdTier, schema: TableSchema, context: JobContext) -> str
     # Before the view: from here on no tombstone goes from hot segments that the view may not show.
     engine.store.add_cold_table(schema.table_id)
     view = engine.view()
+    # After the view: rows of a newer version are written only once the catalog has it.
+    schema = tier.schema(schema)
     upto = view.checkpointed
     rows = engine.rows(schema, tier.history(schema.table_id))
     chosen = context.parameters.get("partitions")
@@ -50,7 +52,7 @@ def flush_table(tier: ColdTier, schema: TableSchema, context: JobContext) -> str
         partition for partition, _, oldest in engine.store.unflushed(schema.table_id, watermarks) if oldest
     ]
     wanted = sorted(unflushed if chosen is None else set(unflushed) & {name.encode() for name in chosen})
-    writer = SegmentWriter(schema, tier.database_id)
+    writer = tier.writer(schema)
     done_rows = done_bytes = flushed = 0
     for start in range(0, len(wanted), PARTITIONS_AT_ONCE):
         some = wanted[start : start + PARTITIONS_AT_ONCE]
@@ -102,6 +104,7 @@ def _flush_partition(
     made = None
     for attempt in range(COMMITS_MAX):
         found = tier.require_manifest(place)
+        require_own(place.folder, found)
         watermark = found.manifest.watermark if found.manifest is not None else 0
         if made is None:
             # What is read below leaves out what is cold, and has to know what that is.
@@ -110,7 +113,11 @@ def _flush_partition(
             batches = hot_rows(rows, partition, view, upto, watermark)
             made = writer.write(backend, place.folder, batches, iter(tier.engine.store.snowflake_id, None))
             if not made:
-                return None
+                if found.manifest is None or found.manifest.generation == place.generation:
+                    return None
+                # A crash came between an earlier manifest and the place that tells of it.
+                committed = found
+                break
         if found.manifest is not None and {info.file for info in made} <= {
             info.file for info in found.manifest.segments
         }:

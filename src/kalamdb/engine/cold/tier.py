@@ -18,14 +18,17 @@ from typing import TYPE_CHECKING
 from kalamcore.errors import ColdMissError
 from kalamcore.rows import Layout
 from kalamdb.engine.cold.places import ColdPlace, ColdPlaces
-from kalamdb.engine.segments import Found, Manifest, Owner, SegmentInfo, SegmentReader, load
+from kalamdb.engine.segments import Found, Manifest, Owner, SegmentInfo, SegmentReader, SegmentWriter, load
+from kalamdb.engine.segments.writer import ROW_GROUP_ROWS, SEGMENT_BYTES_MAX
 from kalamdb.engine.tables import layout_of
-from kalamdb.errors import Corruption
+from kalamdb.errors import Corruption, UndefinedTable
 from kalamdb.schema import TableSchema
 from kalamdb.storage import Storage, StorageBackend, Storages
 from kalamdb.storage.backend import require_files
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from kalamdb.engine.engine import Engine
 
 PARTITIONS_MAX = 32_768
@@ -87,6 +90,8 @@ class ColdTier:
         self.now = now
         self.deleted_retention_h = deleted_retention_h
         self.grace_s = grace_s
+        self.row_group_rows = ROW_GROUP_ROWS
+        self.segment_bytes_max = SEGMENT_BYTES_MAX
         self.leftovers_seen: dict[tuple[str, str], float] = {}
         """When a file that no manifest names was first found, by storage and path, in seconds of time.monotonic."""
         self._checkpointed_s = time.monotonic()
@@ -130,6 +135,22 @@ class ColdTier:
                 kept = self._readers[storage_id] = (backend, reader)
             return kept[1]
 
+    def schema(self, of: TableSchema) -> TableSchema:
+        """A table's schema as it is now. Raises UndefinedTable where the table was dropped meanwhile."""
+        try:
+            return self.history(of.table_id)[-1]
+        except KeyError:
+            raise UndefinedTable(f'relation "{of.qualified_name}" does not exist any more') from None
+
+    def writer(self, schema: TableSchema) -> SegmentWriter:
+        """What writes a table's segments, of at most so many rows a group and bytes a file."""
+        return SegmentWriter(
+            schema,
+            self.database_id,
+            row_group_rows=self.row_group_rows,
+            segment_bytes_max=self.segment_bytes_max,
+        )
+
     def new_place(self, schema: TableSchema, partition: bytes) -> ColdPlace:
         """Where a partition's first flush puts it."""
         storage_id = schema.options.storage_id or "local"
@@ -170,7 +191,7 @@ class ColdTier:
                 loaded.place.folder, segment.info, groups, segment.schema.columns, use_threads=len(groups) > 1
             )
             for group, batch in zip(groups, batches):
-                held.append(store.add_cold_block(number, group, segment.layout, batch))
+                held.append(store.add_cold_block(number, group, segment.layout, _whole(batch)))
         return held
 
     def block_bytes(self, table_id: int, partition: bytes, blocks: Sequence[tuple[int, int]]) -> int:
@@ -315,3 +336,14 @@ class ColdTier:
             for segment in loaded.segments if loaded is not None else ():
                 self._segments.pop(segment.number, None)
         self.engine.store.forget_cold(table_id, partition)
+
+
+def _whole(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The same rows in memory of their own: one row group of several that were decoded together is a slice."""
+    import pyarrow as pa
+
+    if not any(column.offset for column in batch.columns):
+        return batch
+    return pa.RecordBatch.from_arrays(
+        [pa.concat_arrays([column]) for column in batch.columns], schema=batch.schema
+    )

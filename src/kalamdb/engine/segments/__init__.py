@@ -7,7 +7,16 @@ Corruption.
 from kalamdb.engine.segments.bounds import ColumnBounds, ColumnRange, KeyRange
 from kalamdb.engine.segments.cache import BoundedCache
 from kalamdb.engine.segments.layout import row_schema
-from kalamdb.engine.segments.manifest import Found, Manifest, Owner, commit, leftovers, load, load_previous
+from kalamdb.engine.segments.manifest import (
+    Found,
+    Manifest,
+    Owner,
+    commit,
+    leftovers,
+    load,
+    load_previous,
+    require_own,
+)
 from kalamdb.engine.segments.merge import merge
 from kalamdb.engine.segments.reader import SegmentReader
 from kalamdb.engine.segments.segment_info import SegmentInfo
@@ -31,5 +40,6 @@ __all__ = [
     "load",
     "load_previous",
     "merge",
+    "require_own",
     "row_schema",
 ]

@@ -112,11 +112,7 @@ def commit(
     commit came first: load and merge again. Raises StorageInUse where the folder is another database's.
     """
     path = f"{folder}/{MANIFEST}"
-    if found.foreign is not None:
-        raise StorageInUse(
-            f"{path} belongs to the database {found.foreign.owner.database_id}; give this database's storage a place "
-            "of its own"
-        )
+    require_own(folder, found)
     expected = found.manifest.generation + 1 if found.manifest is not None else 1
     if new.generation != expected:
         raise InternalError(f"generation {new.generation} of {path} cannot follow {expected - 1}; report it")
@@ -130,6 +126,15 @@ def commit(
     if found.leftover is not None or not keep_previous:
         storage.delete(previous)
     return Found(manifest=new, tag=tag, content=content)
+
+
+def require_own(folder: str, found: Found) -> None:
+    """Before anything is written to a folder. Raises StorageInUse where it is another database's."""
+    if found.foreign is not None:
+        raise StorageInUse(
+            f"{folder}/{MANIFEST} belongs to the database {found.foreign.owner.database_id}; give this database's "
+            "storage a place of its own"
+        )
 
 
 def leftovers(storage: SegmentStorage, folder: str, owner: Owner) -> list[str]:

@@ -10,7 +10,13 @@ import re
 
 import pyarrow as pa
 
-from kalamcore.errors import CoreError, InvalidTextError, LimitExceededError
+from kalamcore.errors import (
+    ColdMissError,
+    CoreError,
+    InvalidTextError,
+    LimitExceededError,
+    WriteConflictError,
+)
 from kalamdb import errors as kinds
 from kalamdb.engine.core_errors import translated
 from kalamdb.errors import (
@@ -87,13 +93,16 @@ _paths = re.compile(r"(?<![\w.])/(?:[\w.-]+/)+[\w.-]+")
 
 
 def translate(error: BaseException, tokens: Tokens | None = None) -> BaseException:
-    """The error of ours that says what this one says; ours, and those that end a program, are given back unchanged."""
+    """The error of ours that says what this one says; ours, those that end a program, and those for which the session
+    runs the statement anew are given back unchanged."""
     if isinstance(error, Error | KeyboardInterrupt | SystemExit | GeneratorExit):
         return error
     if isinstance(error, LimitExceededError):
         return StatementTooLarge(str(error), position=getattr(error, "position", None))
     if isinstance(error, InvalidTextError):
         return InvalidSyntax(str(error), position=getattr(error, "position", None))
+    if isinstance(error, ColdMissError | WriteConflictError):
+        return error
     if isinstance(error, CoreError):
         # The scan of a table: the database was closed meanwhile, or the disk does not answer.
         return translated(error)
