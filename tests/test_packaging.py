@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import re
 import subprocess
 import sys
 import venv
@@ -64,9 +65,13 @@ def test_wheel_asks_for_no_developer_tool(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (metadata,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         fields = email.message_from_bytes(archive.read(metadata))
-    wanted = {requirement.split(">")[0].split("=")[0] for requirement in fields.get_all("Requires-Dist", [])}
+    asked = fields.get_all("Requires-Dist", [])
+    wanted = {re.split("[<>=]", one)[0] for one in asked if "extra ==" not in one}
+    of_cloud = {re.split("[<>=]", one)[0] for one in asked if "extra == 'cloud'" in one.replace('"', "'")}
 
-    assert wanted == {"datafusion", "lark", "numpy", "orjson", "pyarrow"}
+    assert wanted == {"cryptography", "datafusion", "lark", "numpy", "orjson", "pyarrow", "xxhash"}
+    assert of_cloud == {"obstore"}
+    assert fields.get_all("Provides-Extra") == ["cloud"]
     assert fields["Requires-Python"] == ">=3.11"
 
 
