@@ -47,7 +47,7 @@ lint: $(DONE)/check
 
 types: $(DONE)/installed $(DONE)/check
 	$(BIN)/mypy --no-error-summary src/kalamdb src/kalamcore tests/typing examples bench
-	$(BIN)/python -m mypy.stubtest --concise --mypy-config-file pyproject.toml --allowlist tests/stubtest_allowlist.txt kalamcore
+	$(BIN)/python -m mypy.stubtest --concise --mypy-config-file tests/stubtest_mypy.ini --allowlist tests/stubtest_allowlist.txt kalamcore
 
 imports: $(DONE)/check
 	PYTHONPATH=src $(BIN)/lint-imports --no-cache

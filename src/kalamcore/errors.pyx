@@ -215,5 +215,6 @@ cdef int raise_core_error() except *:
     if caught.kind == 14:
         raise MemoryError("the core is out of memory")
     if caught.kind == 15:
-        raise ColdMissError(message, caught.first, <bytes> caught.path, [(place.first, place.second) for place in caught.blocks])
+        blocks = [(place.first, place.second) for place in caught.blocks]
+        raise ColdMissError(message, caught.first, <bytes> caught.path, blocks)
     raise CoreError(message)

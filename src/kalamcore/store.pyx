@@ -373,8 +373,8 @@ cdef class Store(Readable):
     def set_cold(self, uint64_t table_id, bytes partition not None, uint64_t generation, uint64_t watermark,
                  segments):
         """What a partition's manifest tells. `segments`, the newest first: (id in this process, Layout, rows of each
-        block, first key of each block, least key, greatest key, Parquet's filter of each block or none, least _seq, greatest _seq, tombstones,
-        the sequence number below which older versions may be missing)."""
+        block, first key of each block, least key, greatest key, Parquet's filter of each block or none, least _seq,
+        greatest _seq, tombstones, the sequence number below which older versions may be missing)."""
         cdef CppStore* store = self.opened()
         cdef unique_ptr[CppColdPartition] made
         cdef shared_ptr[const CppColdPartition] known
@@ -384,7 +384,8 @@ cdef class Store(Readable):
         made.reset(new CppColdPartition())
         dereference(made).generation = generation
         dereference(made).watermark = watermark
-        for identity, given, rows, first_keys, low, high, filters, least, greatest, tombstones, complete in segments:
+        for (identity, given, rows, first_keys, low, high, filters, least, greatest, tombstones,
+             complete) in segments:
             layout = given
             description = ColdSegmentDescription()
             description.id = identity
