@@ -142,7 +142,9 @@ class Settings:
     )
     cache_bytes: int = _setting(64 * MIB, _size(0), "memory for decoded cold segments")
     memory_limit_bytes: int = _setting(
-        256 * MIB, _size(16 * MIB), "memory for memtables, caches and queries together"
+        256 * MIB,
+        _size(16 * MIB),
+        "memory of queries, together; memtables and caches have settings of their own",
     )
     stream_memory_bytes: int = _setting(
         64 * MIB, _size(64 * KIB), "memory for rows of STREAM tables; beyond it the oldest go"

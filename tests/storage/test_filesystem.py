@@ -48,6 +48,14 @@ def test_an_empty_directory_is_a_disk_that_is_not_mounted(backend):
         backend.read(PATH)
 
 
+def test_a_file_in_the_place_of_the_directory_is_named_as_the_reason(tmp_path):
+    (tmp_path / "store").write_bytes(b"")
+    backend = FilesystemBackend("s", FileSystem.posix(), str(tmp_path / "store"))
+
+    with pytest.raises(StorageUnavailable, match="a file stands where a directory is to be"):
+        backend.write(PATH, b"x")
+
+
 def test_a_deleted_file_takes_its_empty_folders_along(backend):
     backend.write("app/notes/alice/x", b"")
     backend.write("app/notes/bob/x", b"")

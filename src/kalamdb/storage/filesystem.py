@@ -199,7 +199,10 @@ class FilesystemBackend:
             )
 
     def _unavailable(self, action: str, error: IoError) -> StorageUnavailable:
-        return unavailable(self.storage_id, action, os.strerror(error.errno))
+        reason = os.strerror(error.errno)
+        if error.errno in (errno.EEXIST, errno.ENOTDIR):
+            reason = "a file stands where a directory is to be; remove it, or give the storage another URI"
+        return unavailable(self.storage_id, action, reason)
 
 
 def replacing_locks() -> tuple[threading.Lock, ...]:
