@@ -45,6 +45,11 @@ COLD_PARTITIONS = TableSchema(
 """One row a partition; `key` is `table_id.partition`. Generation 0: a flush was about to begin, and has not ended."""
 
 
+def cold_partition_key(table_id: int, partition: bytes) -> bytes:
+    """The encoded key of a partition's row."""
+    return f"{table_id}.".encode() + partition
+
+
 def key_range(table_id: int) -> tuple[bytes, bytes]:
     """Below and above the encoded keys of a table's partitions."""
     return f"{table_id}.".encode(), f"{table_id}/".encode()

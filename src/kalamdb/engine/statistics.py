@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kalamdb.engine.cold_schema import COLD_PARTITIONS, COLD_PARTITIONS_ID
+from kalamdb.engine.cold_schema import COLD_PARTITIONS, COLD_PARTITIONS_ID, cold_partition_key
 
 if TYPE_CHECKING:
     from kalamdb.engine.engine import Engine
@@ -62,6 +62,16 @@ def figures(engine: Engine, jobs: int) -> dict[str, int]:
     found["memtable_row_bytes"] = found["memtable_bytes"] // max(found["memtable_entries"], 1)
     found["jobs"] = jobs
     return {name: found[name] for name in FIGURES}
+
+
+def cold_partition_figures(engine: Engine, table_id: int, partition: bytes) -> dict[str, int]:
+    """What is cold of one partition: its segments, versions of rows and bytes."""
+    view = engine.view()
+    reader = engine.rows(COLD_PARTITIONS, [COLD_PARTITIONS]).reader
+    key = cold_partition_key(table_id, partition)
+    found: Any = view.get(COLD_PARTITIONS_ID, b"", key, view.snapshot, reader, _COLD)
+    _, segments, rows, size = found or (0, 0, 0, 0)
+    return {"cold_segments": segments, "cold_rows": rows, "cold_bytes": size}
 
 
 def _cold_figures(engine: Engine) -> dict[str, int]:

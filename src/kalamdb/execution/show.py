@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kalamdb.auth import may_see
+from kalamdb.engine.statistics import cold_partition_figures
 from kalamdb.errors import UndefinedNamespace
 from kalamdb.execution.scan import SYSTEM_NAMESPACES, undefined_table
 from kalamdb.result import Result
@@ -185,10 +186,5 @@ def show_stats(statement: ShowStats, context: Context) -> Result:
         ("schema_version", schema.version),
     ]
     if schema.kind is not TableKind.STREAM:
-        place = context.services.cold.places.find(schema.table_id, partition)
-        rows += [
-            ("cold_segments", place.segments if place is not None else 0),
-            ("cold_rows", place.rows if place is not None else 0),
-            ("cold_bytes", place.bytes if place is not None else 0),
-        ]
+        rows += cold_partition_figures(context.services.engine, schema.table_id, partition).items()
     return Result.from_rows(("name", "value"), (TEXT, BIGINT), rows)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kalamcore.store import Readable, WriteBatch
-from kalamdb.engine.cold_schema import COLD_PARTITIONS, COLD_PARTITIONS_ID, key_range
+from kalamdb.engine.cold_schema import COLD_PARTITIONS, COLD_PARTITIONS_ID, cold_partition_key, key_range
 from kalamdb.engine.engine import Engine
 
 _STORAGE_AND_GENERATION = [
@@ -53,7 +53,7 @@ class ColdPlaces:
     def find(self, table_id: int, partition: bytes, view: Readable | None = None) -> ColdPlace | None:
         """A partition's row, or None: it has nothing cold."""
         reader = self._engine.view() if view is None else view
-        key = f"{table_id}.".encode() + partition
+        key = cold_partition_key(table_id, partition)
         values = reader.get(COLD_PARTITIONS_ID, b"", key, reader.snapshot, self._rows.reader)  # type: ignore[attr-defined]
         return None if values is None else _place(values)
 
