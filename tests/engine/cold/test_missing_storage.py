@@ -146,6 +146,32 @@ def test_a_compaction_does_not_begin_anew_either(world, far):
     assert db.session("alice").execute("SELECT count(*) FROM app.letters").fetchone() == (101,)
 
 
+def test_a_storage_that_is_made_anew_elsewhere_begins_empty(world, far, tmp_path):
+    db = world()
+    db.execute("DROP TABLE app.letters; DROP STORAGE far")
+    db.execute(f"CREATE STORAGE far TYPE filesystem URI '{tmp_path / 'elsewhere'}'")
+    db.execute("CREATE USER TABLE app.letters (id BIGINT PRIMARY KEY, body TEXT) STORAGE far")
+    db.session("alice").execute("INSERT INTO app.letters VALUES (1, 'first')")
+    db.flush("app.letters")
+
+    assert len(list((tmp_path / "elsewhere").rglob("*.parquet"))) == 1
+    assert db.session("alice").execute("SELECT body FROM app.letters").fetchall() == [("first",)]
+
+
+def test_a_storage_that_another_table_wrote_to_is_not_begun_anew(world, far):
+    db = world()
+    db.execute("CREATE TABLE app.words (id BIGINT PRIMARY KEY) STORAGE far; INSERT INTO app.words VALUES (1)")
+    unmounted(far)
+    with pytest.raises(StorageUnavailable):
+        db.flush("app.words")
+    assert not far.exists()
+    back(far)
+    db.flush("app.words")
+
+    assert (far / "app" / "words" / "manifest.json").exists()
+    assert world().execute("SELECT id FROM app.words").fetchall() == [(1,)]
+
+
 def test_a_manifest_that_was_lost_alone_is_corruption_for_reads_and_flushes(world, far):
     (far / "app" / "letters" / "alice" / "manifest.json").unlink()
     db = world()

@@ -16,10 +16,7 @@ from kalamcore.store import Readable, WriteBatch
 from kalamdb.engine.cold_schema import COLD_PARTITIONS, COLD_PARTITIONS_ID, cold_partition_key, key_range
 from kalamdb.engine.engine import Engine
 
-_STORAGE_AND_GENERATION = [
-    COLD_PARTITIONS.position("storage_id"),
-    COLD_PARTITIONS.position("generation"),
-]
+_WHERE = [COLD_PARTITIONS.position(name) for name in ("key", "storage_id", "generation")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +62,15 @@ class ColdPlaces:
         places = map(_place, found)
         return {place.partition.encode(): place for place in places}
 
-    def written_storages(self) -> set[str]:
-        """The storages in which a manifest was written, as far as the log knows."""
+    def tables_in(self, storage_id: str) -> set[int]:
+        """The ids of tables that have a manifest in a storage, those too that were dropped and are not removed yet."""
         view = self._engine.view()
-        found = view.scan(COLD_PARTITIONS_ID, b"", view.snapshot, self._rows.reader, _STORAGE_AND_GENERATION)
-        return {storage_id for storage_id, generation in found if generation}  # type: ignore[misc]
+        found = view.scan(COLD_PARTITIONS_ID, b"", view.snapshot, self._rows.reader, _WHERE)
+        return {
+            int(key.partition(".")[0])  # type: ignore[attr-defined]
+            for key, place, generation in found
+            if place == storage_id and generation
+        }
 
     def write(self, places: Sequence[ColdPlace], now: datetime.datetime) -> None:
         """Make or replace their rows, in one durable commit."""

@@ -243,10 +243,18 @@ class ColdTier:
         return found
 
     def require_storage(self, storage_id: str) -> None:
-        """Raises StorageUnavailable where a storage that was written to has nothing: its disk is not mounted. What was
-        written to the empty directory would be hidden once it is."""
-        if storage_id in self.places.written_storages():
+        """Raises StorageUnavailable where a directory that tables were written to has nothing: its disk is not mounted.
+        What was written there would be hidden once it is."""
+        if self._storage(storage_id).type == "filesystem" and any(
+            self._is_table(table_id) for table_id in self.places.tables_in(storage_id)
+        ):
             require_files(self.backend(storage_id))
+
+    def _is_table(self, table_id: int) -> bool:
+        try:
+            return bool(self.history(table_id))
+        except KeyError:
+            return False
 
     def remember(self, place: ColdPlace, found: Found) -> LoadedPartition:
         """A manifest that was just read or written, from now on the one that reads go by (once the core is told)."""
