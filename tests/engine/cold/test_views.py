@@ -143,3 +143,13 @@ def test_a_pinned_view_reads_a_compacted_partition_of_which_nothing_it_shows_has
     filled.compact()
     assert len(everything(session)) == 20
     session.commit()
+
+
+def test_a_tombstone_of_a_transactions_own_row_that_hides_nothing_is_not_shown(filled: Database) -> None:
+    session = filled.session("a", role="service")
+    session.begin()
+    session.execute("INSERT INTO t VALUES (70, 1)")
+    session.execute("DELETE FROM t WHERE id = 70")
+    session.execute("DELETE FROM t WHERE id = 3")
+    found = session.execute("SELECT id, _deleted FROM t WHERE _deleted OR id = 4 ORDER BY id").fetchall()
+    assert found == [(3, True), (4, False)]
