@@ -232,7 +232,7 @@ PROOFS: dict[str, tuple[str, Callable[[int, int], Result]]] = {
     ),
     "buckets": (
         "every request of a flush, a compaction, an opening and reads of rows in a bucket meets 500, 503, 429, a "
-        "timeout, a reset, a lost or wrong acknowledgement, half a body, once and for good",
+        "timeout, a reset, a lost or wrong acknowledgement, half a body, each once, and one of them for good",
         _counted(lambda seed, _: buckets.prove(seed)),
     ),
     "foreign": (
