@@ -216,11 +216,9 @@ class CompactingAdapter(FlushingAdapter):
     """The same, and what was moved is put together."""
 
     def move(self) -> None:
-        """Moves the rows. A compaction may outrun the snapshot of a transaction, which is then refused."""
+        """Moves the rows."""
         super().move()
-        sessions = [self._database._root, *self._sessions.values()]
-        if not any(session._transaction for session in sessions):
-            self._database.compact()
+        self._database.compact()
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,8 @@ def compact_table(tier: ColdTier, schema: TableSchema, context: JobContext) -> s
 def compact_partition(
     tier: ColdTier, schema: TableSchema, place: ColdPlace, context: JobContext
 ) -> ColdPlace | None:
-    """Put a partition's segments together; None where there was nothing to gain.
+    """Put a partition's segments together; None where there was nothing to gain, or a transaction that is open sees
+    what would be dropped. It is not waited for for ever: with four times as many segments it is refused what is gone.
 
     The manifest is the commit point. The files it no longer names stay for readers that know them: the next compaction
     that finds them past their grace time removes them.
@@ -52,6 +53,8 @@ def compact_partition(
     remove_leftovers(tier, place)
     expired = expired_sequence(tier, schema)
     if loaded.manifest is None or not _worth_it(loaded, expired, tier.segment_bytes_max):
+        return None
+    if _is_needed(loaded, tier.oldest_snapshot()) and not has_many_segments(place, tier.segment_bytes_max, 4):
         return None
     # No version above this one is lost, so that snapshots from here on find all they show.
     complete_from = tier.engine.snapshot()
@@ -102,9 +105,16 @@ def expired_sequence(tier: ColdTier, schema: TableSchema) -> int:
     return max(0, int(tier.now().timestamp() * 1000) - retention_ms - _EPOCH_MS) << 22
 
 
-def has_many_segments(place: ColdPlace, segment_bytes_max: int) -> bool:
+def has_many_segments(place: ColdPlace, segment_bytes_max: int, times: int = 1) -> bool:
     """Whether a partition is to be compacted with its flush: those that a base of its size has do not count."""
-    return place.segments - place.bytes // segment_bytes_max >= SEGMENTS_MAX
+    return place.segments - place.bytes // segment_bytes_max >= times * SEGMENTS_MAX
+
+
+def _is_needed(loaded: LoadedPartition, oldest_snapshot: int | None) -> bool:
+    """Whether a snapshot shows versions that others have superseded since. One that is newer than all of them shows
+    the newest; so will all that are taken from now on."""
+    newest = max((segment.info.max_seq for segment in loaded.segments), default=0)
+    return oldest_snapshot is not None and oldest_snapshot < newest
 
 
 def _worth_it(loaded: LoadedPartition, expired: int, segment_bytes_max: int) -> bool:
