@@ -35,6 +35,7 @@ How values are written: NULL; (empty) for the empty string; true and false; X'00
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import decimal
 import json
@@ -47,7 +48,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import kalamdb
+from kalamcore.system import FileSystem
+from kalamdb.database import Database
 from kalamdb.schema import TableKind
+from kalamdb.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -175,6 +179,46 @@ class ReopeningAdapter(EmbeddedAdapter):
             made = self._database.session(user, role=role)
             made.namespace = session.namespace
             self._sessions[user, role] = made
+
+
+class FlushingAdapter(EmbeddedAdapter):
+    """The same in memory, with all rows moved to cold segments of three rows after every statement that may change
+    some, refused ones too. Nothing decoded is kept."""
+
+    def __init__(self, directory: Path, **settings: Any) -> None:
+        self._files = FileSystem.memory()
+        super().__init__(directory, **settings)
+
+    def _open(self) -> None:
+        settings = Settings(cache_bytes=0, **self._settings)
+        self._database = Database(self._files, str(self._directory), settings)
+        self._database.cold.row_group_rows = 3
+        self._database.cold.segment_bytes_max = 1
+        self._database.cold.grace_s = 0.0
+        self._sessions = {}
+
+    def execute(self, user: str, role: str | None, sql: str) -> Answer:
+        """Runs `sql` as this user, and moves the rows. Raises Refused."""
+        try:
+            return super().execute(user, role, sql)
+        finally:
+            if sql.split(None, 1)[0].upper() not in ("SELECT", "SHOW", "DESCRIBE", "EXPLAIN", "USE"):
+                # A table's storage may be one that is not there; its rows stay hot.
+                with contextlib.suppress(kalamdb.Error):
+                    self.move()
+
+    def move(self) -> None:
+        """Moves the rows."""
+        self._database.flush()
+
+
+class CompactingAdapter(FlushingAdapter):
+    """The same, and what was moved is put together."""
+
+    def move(self) -> None:
+        """Moves the rows."""
+        super().move()
+        self._database.compact()
 
 
 @dataclass(frozen=True)

@@ -57,3 +57,31 @@ def test_a_directory_of_an_older_format_opens_with_everything_in_it(golden, tmp_
         )
     with kalamdb.open(tmp_path / "data") as db:
         assert db.execute("SELECT count(*) FROM app.notes").fetchall() == [(4,)]
+
+
+def test_the_present_format_has_a_golden_directory_with_rows_in_every_tier():
+    from kalamdb.engine.directory import FORMAT_VERSION
+
+    golden = Path(__file__).parent / "formats" / f"v{FORMAT_VERSION}-tiers"
+    assert (golden / "hot" / "checkpoint").is_file()
+    assert list((golden / "hot").glob("*.arrow"))
+    assert len(list((golden / "cold").rglob("manifest.json"))) == 3
+    assert len(list((golden / "cold").rglob("segment-*.parquet"))) == 4
+    assert list((golden / "wal").glob("*.log"))
+
+
+@pytest.mark.parametrize("golden", GOLDEN, ids=lambda path: path.name)
+def test_what_an_older_format_holds_moves_on_through_the_tiers(golden, tmp_path):
+    shutil.copytree(golden, tmp_path / "data")
+    queries = (
+        "SELECT * FROM app.notes ORDER BY id",
+        "SELECT * FROM app.every_type ORDER BY id",
+        "SELECT _user, id, body, mood FROM all_users.app.notes ORDER BY _user, id",
+    )
+    with kalamdb.open(tmp_path / "data") as db:
+        wanted = [db.execute(sql).fetchall() for sql in queries]
+        for move in (db.checkpoint, db.flush, db.compact):
+            move()
+            assert [db.execute(sql).fetchall() for sql in queries] == wanted
+    with kalamdb.open(tmp_path / "data") as db:
+        assert [db.execute(sql).fetchall() for sql in queries] == wanted

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from kalamdb.engine.jobs import JobContext, JobRequest, JobRunner, PolicySchedule
     from kalamdb.execution.query import QueryEngine
     from kalamdb.execution.simple_select import Plan
+    from kalamdb.execution.transaction import OpenTransaction
     from kalamdb.functions.registry import Volatility
     from kalamdb.schema import TableSchema
     from kalamdb.sql.query import SimpleSelect
@@ -143,6 +144,8 @@ class Database:
         self._queries_lock = threading.Lock()
         self._queries: QueryEngine | None = None
         self._cold: ColdTier | None = None
+        self._transactions: weakref.WeakSet[OpenTransaction] = weakref.WeakSet()
+        self._transactions_lock = threading.Lock()
         self._jobs_lock = threading.RLock()
         self._jobs: JobRunner | None = None
         self._policies: PolicySchedule | None = None
@@ -263,8 +266,24 @@ class Database:
                         lambda table_id: self._catalog.history[table_id],
                         self.now,
                         deleted_retention_h=self.settings.deleted_retention_h,
+                        oldest_snapshot=self._oldest_snapshot,
                     )
         return self._cold
+
+    def keep_for(self, transaction: OpenTransaction) -> None:
+        """Let no compaction drop what the transaction sees, for as long as it is open."""
+        with self._transactions_lock:
+            self._transactions.add(transaction)
+
+    def _oldest_snapshot(self) -> int | None:
+        """Of the transactions that are open; None where none is."""
+        with self._transactions_lock:
+            found = list(self._transactions)
+        timeout_s = self.settings.transaction_timeout_s
+        snapshots = (
+            one.rows.snapshot for one in found if not one.ended_by_session and one.idle_s() <= timeout_s
+        )
+        return min(snapshots, default=None)
 
     def fits_in_cache(self, miss: core.ColdMissError) -> bool:
         """Whether what a read lacks may be kept decoded: at most half of `cache_bytes`. A manifest always may."""

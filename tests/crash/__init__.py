@@ -5,6 +5,8 @@
     replays.py          recovery again and again, and after one that did not end
     damage.py           torn tails, flipped bits, records and files that were moved, repeated or removed
     failures.py         every write, sync, rename and close that fails, once and for good
+    cold.py             every operation of a flush and of a compaction: power cuts after it, failures of it
+    buckets.py          every request of a flush, a compaction and reads of rows in a bucket that goes wrong
     allocations.py      every allocation that fails
     kills.py            kill -9, SIGTERM and SIGINT under four writers, with the acknowledgements in another process
     out_of_memory.py    the kernel's out-of-memory killer

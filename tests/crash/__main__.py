@@ -24,6 +24,8 @@ from pathlib import Path
 from tests import list_append, test_model
 from tests.crash import (
     allocations,
+    buckets,
+    cold,
     damage,
     failing_disks,
     failures,
@@ -216,6 +218,22 @@ PROOFS: dict[str, tuple[str, Callable[[int, int], Result]]] = {
     "manifests": (
         "every bit of 2 manifests flipped, and both cut at every byte",
         _damage(segments.prove_manifests),
+    ),
+    "cold-crashes": (
+        "the disk after every operation of a flush and of a compaction of new rows, changed ones, deleted ones, "
+        "nothing but tombstones, rows of an altered table, and expired tombstones, times 8 losses: opened, flushed, "
+        "opened, compacted",
+        _counted(lambda seed, _: cold.prove_crashes(seed)),
+    ),
+    "cold-failures": (
+        "every operation on a file of a flush and of a compaction fails: EIO, ENOSPC, once and for good, then a power "
+        "cut, and once more without a failure",
+        _counted(lambda seed, _: cold.prove_failures(seed)),
+    ),
+    "buckets": (
+        "every request of a flush, a compaction, an opening and reads of rows in a bucket meets 500, 503, 429, a "
+        "timeout, a reset, a lost or wrong acknowledgement, half a body, each once, and one of them for good",
+        _counted(lambda seed, _: buckets.prove(seed)),
     ),
     "foreign": (
         "a file of another log, of the same shape, in the place of each",

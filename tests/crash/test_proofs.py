@@ -8,6 +8,8 @@ import pytest
 
 from tests.crash import (
     allocations,
+    buckets,
+    cold,
     damage,
     failing_disks,
     failures,
@@ -99,6 +101,25 @@ def test_a_failing_operation_loses_nothing_that_was_acknowledged(seed: int) -> N
     figures = failures.prove(60, every=11, start=seed % 11)
     assert figures.outcomes["poisoned"]
     assert figures.outcomes["refused, and went on"]
+    assert not figures.wrong, figures.findings
+
+
+def test_a_power_cut_within_a_flush_or_a_compaction_leaves_every_row_once_and_nothing_over(seed: int) -> None:
+    figures = cold.prove_crashes(seed, every=101)
+    assert figures.outcomes["in a flush"] > 20
+    assert figures.outcomes["in a compact"] > 20
+    assert not figures.wrong, figures.findings
+
+
+def test_a_flush_or_a_compaction_that_fails_loses_nothing_and_is_done_later(seed: int) -> None:
+    figures = cold.prove_failures(seed, every=97)
+    assert figures.outcomes["refused, and done later"] > 10
+    assert not figures.wrong, figures.findings
+
+
+def test_a_bucket_that_goes_wrong_loses_nothing(seed: int) -> None:
+    figures = buckets.sample(seed, 4)
+    assert figures.tried == 4
     assert not figures.wrong, figures.findings
 
 

@@ -2,18 +2,20 @@
 
 Each of them writes the rows of a user of its own, statement after statement, beginning with its NUMBER, and says
 "thread number" on standard output once a statement is acknowledged. What a user's rows are after so many statements is
-known to `rows_after`, so that whoever reads the output can tell what must be there.
+known to `rows_after`, so that whoever reads the output can tell what must be there. In one process of three a fifth
+thread moves the rows to cold segments, and compacts these, all the time.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
 import threading
 
 import kalamdb
-from kalamdb.errors import Error
+from kalamdb.errors import Error, StorageUnavailable
 
 CREATE = "CREATE USER TABLE IF NOT EXISTS rows (id BIGINT PRIMARY KEY, body TEXT)"
 COUNTER = -1
@@ -63,6 +65,19 @@ def write(db: kalamdb.Database, thread: int, number: int) -> None:
         number += 1
 
 
+def move(db: kalamdb.Database) -> None:
+    """Flush and compact without a pause, for as long as the database takes it."""
+    for turn in itertools.count(1):
+        try:
+            db.flush()
+            if turn % 4 == 0:
+                db.compact()
+        except StorageUnavailable:
+            continue
+        except Error:
+            return
+
+
 def take_all_memory() -> None:
     """Until somebody ends this process."""
     taken = []
@@ -78,6 +93,10 @@ def main(directory: str, durability: str, *numbers: str) -> None:
     # Checkpoints come and go all the time.
     db = kalamdb.open(directory, durability=durability, wal_file_bytes="64KiB", memtable_bytes="64KiB")
     db.execute(CREATE)
+    # Not in every process: what it imports takes longer than many of them live.
+    moves = int(numbers[0]) % 3 == 1
+    if moves:
+        db.flush()
     os.write(1, b"ready\n")
     threads = [
         threading.Thread(target=write, args=(db, thread, int(number)), daemon=True)
@@ -85,6 +104,8 @@ def main(directory: str, durability: str, *numbers: str) -> None:
     ]
     for thread in threads:
         thread.start()
+    if moves:
+        threading.Thread(target=move, args=(db,), daemon=True).start()
     for thread in threads:
         thread.join()
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kalamdb.engine.jobs import JobRunner
     from kalamdb.execution.query import QueryEngine
     from kalamdb.execution.scan import Relation
+    from kalamdb.execution.transaction import OpenTransaction
     from kalamdb.storage.storages import Storages
 
 
@@ -61,6 +62,9 @@ class Services(Protocol):
     @property
     def cold(self) -> ColdTier:
         """The rows in storages."""
+
+    def keep_for(self, transaction: OpenTransaction) -> None:
+        """Let no compaction drop what the transaction sees, for as long as it is open."""
 
     def fits_in_cache(self, miss: core.ColdMissError) -> bool:
         """Whether what a read lacks may be kept decoded."""

@@ -110,7 +110,9 @@ def _partition_columns(
             parts = reader.scan_arrow(*where, positions, deleted=deleted)
             break
         except core.ColdMissError as miss:
-            if context.services.fits_in_cache(miss):
+            # Which of a transaction's own tombstones hide anything is told only where hot and cold are read together.
+            together = deleted and context.transaction is not None
+            if together or context.services.fits_in_cache(miss):
                 held += context.services.engine.load_cold(miss)
                 continue
             yield from _passing_through(context, schema, partition, positions, deleted=deleted)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kalamdb.execution.context import Services
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class OpenTransaction:
     """One session's transaction. `sync`: whether its commit waits for the disk. `used_at`: by time.monotonic()."""
 
@@ -41,7 +41,9 @@ class OpenTransaction:
             rows = Transaction(services.engine.store)
             # Rows of a newer schema version are written only after its catalog is there for all.
             if services.catalog is catalog:
-                return cls(catalog, rows, sync)
+                made = cls(catalog, rows, sync)
+                services.keep_for(made)
+                return made
 
     def idle_s(self) -> float:
         """Seconds since its last statement ended."""

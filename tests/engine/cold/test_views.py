@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from kalamdb.database import Database
 from kalamdb.errors import SerializationFailure, UniqueViolation
-from tests.engine.cold.tiny import World
+from tests.engine.cold.tiny import World, place_of
 
 ROWS = [(key, key) for key in range(10)]
 
@@ -48,9 +50,42 @@ def test_a_transaction_sees_its_snapshot_across_flushes(filled: Database) -> Non
     assert [row[0] for row in everything(reader)] == [0, 1, 2, 4, 5, 6, 7, 8, 20]
 
 
-def test_a_transaction_over_rows_that_were_compacted_away_sees_its_snapshot_or_is_told(
-    filled: Database,
+def test_a_compaction_leaves_what_an_open_transaction_sees(filled: Database) -> None:
+    reader = filled.session("r", role="service")
+    reader.begin()
+    filled.execute("UPDATE t SET n = n + 100 WHERE id < 5")
+    filled.execute("DELETE FROM t WHERE id = 9")
+    filled.flush()
+    filled.compact()
+    assert everything(reader) == ROWS
+    assert place_of(filled, "t").segments == 2
+    younger = filled.session("y", role="service")
+    younger.begin()
+    reader.rollback()
+    filled.compact()
+    assert place_of(filled, "t").segments == 1
+    assert [row[0] for row in everything(younger)] == list(range(9))
+
+
+def test_a_transaction_that_timed_out_keeps_nothing(world: World) -> None:
+    db = world.open(transaction_timeout_s=0.001)
+    db.cold.segment_bytes_max = 1 << 20
+    db.execute("CREATE TABLE t (id BIGINT PRIMARY KEY, n INT)")
+    db.execute("INSERT INTO t VALUES (1, 1)")
+    db.flush()
+    db.session("r", role="service").begin()
+    db.execute("UPDATE t SET n = 2")
+    db.flush()
+    time.sleep(0.01)
+    db.compact()
+    assert place_of(db, "t").segments == 1
+
+
+def test_a_transaction_that_a_compaction_has_outrun_is_told(
+    filled: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """One that is open for so long that its partition's segments are far too many."""
+    monkeypatch.setattr("kalamdb.engine.cold.compaction.SEGMENTS_MAX", 0)
     reader = filled.session("r", role="service")
     reader.begin()
     filled.execute("UPDATE t SET n = n + 100 WHERE id < 5")
@@ -65,8 +100,8 @@ def test_a_transaction_over_rows_that_were_compacted_away_sees_its_snapshot_or_i
         "UPDATE t SET n = 0 WHERE n < 3",
         "DELETE FROM t WHERE id = 3",
     ):
-        with pytest.raises(SerializationFailure):
-            print(reader.execute(sql).fetchall())
+        with pytest.raises(SerializationFailure, match="compacted away"):
+            reader.execute(sql)
     reader.rollback()
     assert filled.execute("SELECT sum(n) FROM t").fetchall() == [(sum(range(9)) + 500,)]
 
@@ -143,3 +178,13 @@ def test_a_pinned_view_reads_a_compacted_partition_of_which_nothing_it_shows_has
     filled.compact()
     assert len(everything(session)) == 20
     session.commit()
+
+
+def test_a_tombstone_of_a_transactions_own_row_that_hides_nothing_is_not_shown(filled: Database) -> None:
+    session = filled.session("a", role="service")
+    session.begin()
+    session.execute("INSERT INTO t VALUES (70, 1)")
+    session.execute("DELETE FROM t WHERE id = 70")
+    session.execute("DELETE FROM t WHERE id = 3")
+    found = session.execute("SELECT id, _deleted FROM t WHERE _deleted OR id = 4 ORDER BY id").fetchall()
+    assert found == [(3, True), (4, False)]

@@ -14,11 +14,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kalamcore.store import View
-from kalamdb.engine.cold.compaction import SEGMENTS_MAX, compact_partition
+from kalamdb.engine.cold.compaction import again, compact_partition, has_many_segments
 from kalamdb.engine.cold.places import ColdPlace
 from kalamdb.engine.cold.tier import ColdTier
 from kalamdb.engine.jobs import JobContext
-from kalamdb.engine.segments import Manifest, Owner, SegmentWriter, commit, require_own, row_schema
+from kalamdb.engine.segments import (
+    Manifest,
+    Owner,
+    SegmentInfo,
+    SegmentWriter,
+    commit,
+    require_own,
+    row_schema,
+)
 from kalamdb.engine.tables import TableRows
 from kalamdb.errors import StorageConflict, StorageOutcomeUnknown
 from kalamdb.schema import TableSchema
@@ -84,7 +92,7 @@ def flush_table(tier: ColdTier, schema: TableSchema, context: JobContext) -> str
         schema.table_id, {partition: place.watermark for partition, place in places.items()}
     )
     for partition in wanted:
-        if places[partition].segments >= SEGMENTS_MAX:
+        if has_many_segments(places[partition], tier.segment_bytes_max):
             context.check()
             compact_partition(tier, schema, places[partition], context)
     return f"flushed {flushed} partition(s)"
@@ -113,19 +121,14 @@ def _flush_partition(
             tier.tell(place.table_id, partition)
             batches = hot_rows(rows, partition, view, upto, watermark)
             made = writer.write(backend, place.folder, batches, iter(tier.engine.store.snowflake_id, None))
-            if not made:
-                if found.manifest is None or found.manifest.generation == place.generation:
-                    return None
-                # A crash came between an earlier manifest and the place that tells of it.
-                committed = found
-                break
-        if found.manifest is not None and {info.file for info in made} <= {
-            info.file for info in found.manifest.segments
-        }:
-            # The replacement whose outcome was not known has taken place.
-            committed = found
-            break
-        new = _following(tier, schema, place, found.manifest, tuple(made), upto)
+        if made and not _names(found.manifest, made):
+            new = _following(tier, schema, place, found.manifest, tuple(made), upto)
+        elif found.manifest is not None and found.manifest.generation > place.generation:
+            # A crash came between it and the place that tells of it, or its outcome was not known: it may be in the
+            # page cache alone. Hot rows are let go for its sake, so it is written once more.
+            new = again(found.manifest)
+        else:
+            return None
         try:
             committed = commit(backend, place.folder, found, new)
             break
@@ -146,12 +149,16 @@ def _flush_partition(
     return ended
 
 
+def _names(manifest: Manifest | None, made: Iterable[SegmentInfo]) -> bool:
+    return manifest is not None and {info.file for info in made} <= {info.file for info in manifest.segments}
+
+
 def _following(
     tier: ColdTier,
     schema: TableSchema,
     place: ColdPlace,
     old: Manifest | None,
-    made: tuple,  # type: ignore[type-arg]
+    made: tuple[SegmentInfo, ...],
     upto: int,
 ) -> Manifest:
     if old is not None:

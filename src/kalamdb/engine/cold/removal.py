@@ -27,6 +27,7 @@ def remove_leftovers(tier: ColdTier, place: ColdPlace, *, grace_s: float | None 
         if now - first_seen >= grace:
             backend.delete(path)
             tier.leftovers_seen.pop((place.storage_id, path), None)
+            tier.complete_from.pop(path, None)
             removed += 1
     return removed
 

@@ -78,10 +78,12 @@ class ColdTier:
         now: Callable[[], datetime.datetime],
         *,
         deleted_retention_h: int,
+        oldest_snapshot: Callable[[], int | None] = lambda: None,
         grace_s: float = GRACE_S,
     ) -> None:
         """`storage`: by its id, from the catalog as it is now. `history`: every schema version of a table, by its id.
-        `deleted_retention_h`: of tables that say nothing of it. `grace_s`: how long leftovers stay."""
+        `deleted_retention_h`: of tables that say nothing of it. `oldest_snapshot`: of the transactions that are open.
+        `grace_s`: how long leftovers stay."""
         self.engine = engine
         self.places = ColdPlaces(engine)
         self._storages = storages
@@ -89,6 +91,7 @@ class ColdTier:
         self.history = history
         self.now = now
         self.deleted_retention_h = deleted_retention_h
+        self.oldest_snapshot = oldest_snapshot
         self.grace_s = grace_s
         self.row_group_rows = ROW_GROUP_ROWS
         self.segment_bytes_max = SEGMENT_BYTES_MAX
