@@ -159,9 +159,9 @@ def test_large_tables_are_loaded_and_small_ones_are_not(db: Any) -> None:
 def test_inside_a_transaction_nothing_is_loaded(db: Any, small: None) -> None:
     db.execute("CREATE TABLE app.numbers (id BIGINT PRIMARY KEY)")
     session = root(db)
-    with pytest.raises(ZeroDivisionError), session.transaction():
-        session.insert("numbers", pa.table({"id": range(10)}))
-        raise ZeroDivisionError
+    session.begin()
+    session.insert("numbers", pa.table({"id": range(10)}))
+    session.rollback()
     assert session.execute("SELECT COUNT(*) FROM numbers").fetchone() == (0,)
     assert loaded_rows(db) == 0
 
@@ -209,13 +209,13 @@ def test_what_is_refused_leaves_nothing_and_says_which_row(db: Any, small: None)
     ids = list(range(5000))
     names = ["abc"] * 5000
     for order in (ids, ids[::-1]):
-        with pytest.raises(NotNullViolation, match='"name".*row 3334'):
+        with pytest.raises(NotNullViolation, match=r'"name".*row 3334'):
             session.insert("numbers", pa.table({"id": order, "name": [*names[:3333], None, *names[3334:]]}))
         with pytest.raises(ValueTooLong, match="name"):
             session.insert("numbers", pa.table({"id": order, "name": [*names[:4321], "abcd", *names[4322:]]}))
         with pytest.raises(NumericOutOfRange, match="small"):
             session.insert("numbers", pa.table({"id": order, "name": names, "small": [*ids[:-1], 1 << 20]}))
-        with pytest.raises(UniqueViolation, match="numbers: 17$"):
+        with pytest.raises(UniqueViolation, match=r"numbers: 17$"):
             session.insert("numbers", pa.table({"id": [*order[:-1], 17], "name": names}))
         with pytest.raises(NotNullViolation, match="id"):
             session.insert(
@@ -230,7 +230,7 @@ def test_what_is_refused_leaves_nothing_and_says_which_row(db: Any, small: None)
     assert session.execute("SELECT COUNT(*) FROM numbers").fetchone() == (0,)
     assert loaded_rows(db) == 0
     session.insert("numbers", pa.table({"id": ids, "name": names}))
-    with pytest.raises(UniqueViolation, match="numbers: 4999$"):
+    with pytest.raises(UniqueViolation, match=r"numbers: 4999$"):
         session.insert("numbers", pa.table({"id": [4999, 5000], "name": ["a", "b"]}))
     assert session.execute("SELECT COUNT(*) FROM numbers").fetchone() == (5000,)
 
@@ -242,7 +242,7 @@ def test_rows_of_a_load_are_flushed_and_loads_see_what_is_cold(db: Any, small: N
     db.flush()
     assert loaded_rows(db) < 100  # of reserved tables
     session.execute("DELETE FROM numbers WHERE id = 40")
-    with pytest.raises(UniqueViolation, match="numbers: 19998$"):
+    with pytest.raises(UniqueViolation, match=r"numbers: 19998$"):
         session.insert("numbers", pa.table({"id": [*range(1, 20_000, 2), 19998]}))
     session.insert("numbers", pa.table({"id": [*range(1, 20_000, 2), 40], "body": ["hot"] * 10_001}))
     counted = "SELECT body, COUNT(*), MIN(id) FROM numbers GROUP BY body ORDER BY body"

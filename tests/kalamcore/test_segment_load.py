@@ -12,6 +12,7 @@ import pytest
 
 from kalamcore.errors import (
     CoreError,
+    CorruptionError,
     DuplicateKeyError,
     IoError,
     NullValueError,
@@ -19,7 +20,7 @@ from kalamcore.errors import (
     PoisonedError,
     WriteConflictError,
 )
-from kalamcore.rows import BIGINT, TEXT, Layout, Reader, encode_key
+from kalamcore.rows import BIGINT, BOOLEAN, TEXT, UUID, Layout, Reader, encode_key
 from kalamcore.segment_load import SegmentLoad
 from kalamcore.store import Readable, Store, WriteBatch
 from kalamcore.system import Clock, FileSystem, RandomSource
@@ -420,3 +421,74 @@ def test_without_hot_segments_there_are_no_loads() -> None:
     store = Store(files, "data/wal", clock=Clock.manual(NOW_US))
     with pytest.raises(CoreError, match="without a directory for hot segments"):
         SegmentLoad(store, TABLE, b"", READER, NAMES)
+
+
+@pytest.mark.parametrize("batch_rows", [1, 100, 1024, 65536])
+def test_a_scan_gathers_what_it_is_asked_for(store: Store, batch_rows: int) -> None:
+    layout = Layout(1, [*COLUMNS, (3, BOOLEAN, 0, 0, True), (4, UUID, 0, 0, True)], 0)
+    reader = Reader([layout], [None] * 4)
+    names = ("id", "body", "flag", "token")
+    store.define_table(OTHER, 1, reader=reader, column_names=names)
+    load = SegmentLoad(store, OTHER, b"", reader, names)
+    kinds = [pa.int64(), pa.string(), pa.bool_(), pa.binary(16)]
+    columns = [
+        [
+            n,
+            None if n % 3 == 0 else "é" * (n % 5),
+            None if n % 2 else n % 4 == 0,
+            None if n % 7 else bytes([n % 256]) * 16,
+        ]
+        for n in range(3001)
+    ]
+    arrays = [pa.array(list(one), kind) for one, kind in zip(zip(*columns, strict=True), kinds, strict=True)]
+    load.add(pa.record_batch(arrays, names=names).slice(1))
+    load.commit()
+    batch = WriteBatch(store.snapshot())
+    for number in range(5, 3000, 11):
+        batch.delete(OTHER, b"", layout, (number, None, None, None))
+    for number in range(7, 3000, 11):
+        batch.replace(OTHER, b"", layout, (number, "new", True, None))
+    store.commit(batch)
+
+    for settled in (False, True):
+        if settled:
+            store.checkpoint()
+        snapshot = store.snapshot()
+        for low, high, deleted in (
+            (None, None, False),
+            (10, 2500, False),
+            (1000, 1003, True),
+            (None, None, True),
+        ):
+            options: dict[str, Any] = {
+                "low": None if low is None else encode_key(BIGINT, low),
+                "high": None if high is None else encode_key(BIGINT, high),
+                "deleted": deleted,
+            }
+            positions = [1, 0, 3, 2, -1, -3]
+            expected = store.scan(OTHER, b"", snapshot, reader, positions, **options)
+            parts = store.scan_arrow(
+                OTHER, b"", snapshot, reader, positions, batch_rows=batch_rows, **options
+            )
+            found = [tuple(row.values()) for part in parts for row in pa.record_batch(part).to_pylist()]
+            texts = [(*row[:2], None if row[2] is None else str(row[2]), *row[3:]) for row in expected]
+            assert sorted(found, key=lambda row: row[1]) == texts
+            for part in parts:
+                pa.record_batch(part).validate(full=True)
+
+
+def test_a_column_that_rotted_is_told_to_who_reads_it(files: FileSystem) -> None:
+    begun(opened(files), range(5000)).commit()
+    (name,) = (name for name in files.list("data/hot") if name.endswith(".arrow"))
+    path = f"data/hot/{name}"
+    content = files.read_file(path)
+    at = content.index(b"loadedloaded")
+    files.write_atomic(path, content[:at] + b"X" + content[at + 1 :])
+    store = opened(files)
+    snapshot = store.snapshot()
+    keys = store.scan_arrow(TABLE, b"", snapshot, READER, [0])
+    assert sum(pa.record_batch(part).num_rows for part in keys) == 5000
+    with pytest.raises(CorruptionError, match="checksum of a column"):
+        store.scan_arrow(TABLE, b"", snapshot, READER, [1])
+    with pytest.raises(CorruptionError, match="checksum of a column"):
+        store.scan(TABLE, b"", snapshot, READER)

@@ -6,15 +6,12 @@
 #include <new>
 #include <utility>
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
+#include "huge_pages.hpp"
 
 namespace kalam {
 
 namespace {
 
-constexpr std::size_t kHugePageBytes = 2u << 20;
 constexpr std::size_t kTextBytesMax = 0x7FFFFFFF;
 
 // Bytes at a place that Arrow likes, which grow.
@@ -45,10 +42,7 @@ class Bytes {
         auto* data = static_cast<char*>(
             std::aligned_alloc(alignment, (capacity + alignment - 1) / alignment * alignment));
         if (!data) throw std::bad_alloc();
-#if defined(__linux__)
-        // Memory that was never touched comes in few large pages; what fails here only takes longer.
-        if (alignment == kHugePageBytes) madvise(data, capacity, MADV_HUGEPAGE);
-#endif
+        expect_whole_write(data, capacity);
         if (size_) std::memcpy(data, data_, size_);
         std::free(data_);
         data_ = data;

@@ -73,6 +73,7 @@ def load(
                 raise
             if progress is not None:
                 progress(len(made), table.num_rows)
+        context.services.wrote(table.num_rows)
         _commit(made, context)
     except core.DuplicateKeyError as error:
         raise dml.duplicate_key_of(schema, keys[error.operation].as_py()) from error
