@@ -19,7 +19,9 @@ constexpr std::uint32_t kFormatVersion = 1;
 constexpr std::size_t kAlignment = 64;
 constexpr std::size_t kTrailerBytes = 32;  // before Arrow's footer
 constexpr std::size_t kWriteBytes = 1u << 20;
-constexpr std::size_t kUnbufferedBytes = 64u << 10;
+constexpr std::size_t kUnbufferedBytes = 16u << 10;
+// What a block takes in memory and in the cache's lists besides its columns.
+constexpr std::size_t kBlockOverhead = 256;
 constexpr std::size_t kTailBytes = 64u << 10;
 
 std::size_t padded(std::size_t bytes) {
@@ -174,7 +176,6 @@ void HotSegment::read_index(std::string_view at, const std::string&) {
         column.nullable = take_varint(at) != 0;
     }
     auto key = static_cast<std::size_t>(take_varint(at));
-    std::size_t width = (columns.size() + 2) * 3;
     layout_ = std::make_shared<const RowLayout>(version, std::move(columns), key);
     rows_ = static_cast<std::int64_t>(take_varint(at));
     sequence_min_ = take_u64(at);
@@ -189,15 +190,18 @@ void HotSegment::read_index(std::string_view at, const std::string&) {
         place.first_key = take_bytes(at);
         places_.push_back(place);
         std::size_t bytes = 0;
-        for (std::size_t i = 0; i < width; i++) {
-            block.buffers.push_back(static_cast<std::uint32_t>(take_varint(at)));
-            bytes += padded(block.buffers.back());
-            if (i % 3 != 2) continue;
-            block.null_counts.push_back(static_cast<std::int64_t>(take_varint(at)));
-            block.crcs.push_back(take_u32(at));
+        for (std::size_t column = 0; column < width(); column++) {
+            Part part{};
+            for (std::uint32_t& length : part.buffers) {
+                length = static_cast<std::uint32_t>(take_varint(at));
+                bytes += padded(length);
+            }
+            part.nulls = static_cast<std::uint32_t>(take_varint(at));
+            part.crc = take_u32(at);
+            parts_.push_back(part);
         }
         block.bytes = static_cast<std::uint32_t>(bytes);
-        blocks_.push_back(std::move(block));
+        blocks_.push_back(block);
     }
     if (row != rows_) throw Error("its blocks have another number of rows");
     count = take_varint(at);
@@ -254,7 +258,7 @@ std::shared_ptr<const ColumnBlock> HotSegment::load(std::uint32_t at) const {
     if (file_->read_at(block.offset, memory->bytes, block.bytes) != block.bytes) {
         throw Corruption(file_->path(), block.offset, "it ends within a block");
     }
-    return make(at, memory->bytes, std::vector<bool>(block.crcs.size(), true), memory);
+    return make(at, memory->bytes, std::vector<bool>(width(), true), memory);
 }
 
 std::shared_ptr<const ColumnBlock> HotSegment::passing_block(std::uint32_t at,
@@ -262,7 +266,7 @@ std::shared_ptr<const ColumnBlock> HotSegment::passing_block(std::uint32_t at,
                                                              ScanMemory& memory) const {
     if (auto found = cache_.find(entry_.number, at)) return found;
     const Block& block = blocks_[at];
-    std::vector<bool> wanted(block.crcs.size());
+    std::vector<bool> wanted(width());
     for (int position : columns) {
         std::size_t column = position >= 0 ? static_cast<std::size_t>(position)
                                            : layout_->size() + (position == kDeletedColumn ? 1 : 0);
@@ -282,7 +286,7 @@ std::shared_ptr<const ColumnBlock> HotSegment::passing_block(std::uint32_t at,
     };
     for (std::size_t column = 0; column < wanted.size(); column++) {
         std::size_t begin = next;
-        for (std::size_t i = 0; i < 3; i++) next += padded(block.buffers[column * 3 + i]);
+        for (std::uint32_t length : parts(at)[column].buffers) next += padded(length);
         if (!wanted[column]) continue;
         if (begin != to) {
             read();
@@ -300,21 +304,23 @@ std::shared_ptr<const ColumnBlock> HotSegment::make(std::uint32_t at, char* memo
     const Block& block = blocks_[at];
     std::vector<BlockColumn> columns;
     char* next = memory;
-    for (std::size_t i = 0; i < block.buffers.size(); i += 3) {
+    columns.reserve(width());
+    for (std::size_t at_column = 0; at_column < width(); at_column++) {
+        const Part& part = parts(at)[at_column];
         char* begin = next;
         BlockColumn column;
-        column.null_count = block.null_counts[i / 3];
-        if (block.buffers[i]) column.validity = reinterpret_cast<const std::uint8_t*>(next);
-        next += padded(block.buffers[i]);
+        column.null_count = part.nulls;
+        if (part.buffers[0]) column.validity = reinterpret_cast<const std::uint8_t*>(next);
+        next += padded(part.buffers[0]);
         column.values = next;
-        next += padded(block.buffers[i + 1]);
+        next += padded(part.buffers[1]);
         column.bytes = next;
-        next += padded(block.buffers[i + 2]);
-        if (!read[i / 3]) {
+        next += padded(part.buffers[2]);
+        if (!read[at_column]) {
             columns.emplace_back();
             continue;
         }
-        if (crc32c({begin, static_cast<std::size_t>(next - begin)}) != block.crcs[i / 3]) {
+        if (crc32c({begin, static_cast<std::size_t>(next - begin)}) != part.crc) {
             throw Corruption(file_->path(), block.offset + static_cast<std::uint64_t>(begin - memory),
                              "the checksum of a column is wrong; restore a backup");
         }
@@ -327,7 +333,7 @@ std::shared_ptr<const ColumnBlock> HotSegment::make(std::uint32_t at, char* memo
         }
     }
     return std::make_shared<const ColumnBlock>(layout_, places_[at].rows, std::move(columns), std::move(hold),
-                                               block.bytes + 64 * block.buffers.size());
+                                               block.bytes + kBlockOverhead + width() * sizeof(BlockColumn));
 }
 
 HotSegmentWriter::HotSegmentWriter(FileSystem& files, std::string directory, std::uint64_t number,
@@ -439,8 +445,11 @@ void HotSegmentWriter::add_columns(std::string_view partition, const ArrowInput&
     std::string key;
     while (begin < end) {
         std::int64_t stop = std::min(end, begin + kBlockRowsMax);
-        while (stop > begin + 1 && bytes_of_rows(layout, input, begin, stop) > kBlockBytesMax) {
-            stop = begin + (stop - begin) / 2;
+        for (std::size_t bytes; stop > begin + 1 &&
+                                (bytes = bytes_of_rows(layout, input, begin, stop)) > kBlockBytesMax;) {
+            auto share = static_cast<double>(kBlockBytesMax) / static_cast<double>(bytes);
+            auto fewer = static_cast<std::int64_t>(static_cast<double>(stop - begin) * share);
+            stop = begin + std::clamp<std::int64_t>(fewer, 1, stop - begin - 1);
         }
         end_block();
         key.clear();

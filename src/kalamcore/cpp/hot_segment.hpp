@@ -21,9 +21,9 @@
 
 namespace kalam {
 
-// The rows of a block and its bytes, at most; a row larger than that is a block of its own.
+// The rows of a block and its bytes, at most: what a look-up reads that finds nothing in the cache; a row larger than that is a block of its own.
 inline constexpr std::int64_t kBlockRowsMax = 1024;
-inline constexpr std::size_t kBlockBytesMax = 256u << 10;
+inline constexpr std::size_t kBlockBytesMax = 32u << 10;
 // A segment of more rows has no key filter, which would take as many bytes in memory.
 inline constexpr std::size_t kFilteredRowsMax = 16u << 20;
 
@@ -58,7 +58,10 @@ class HotSegment final : public SortedBlocks {
     std::uint64_t sequence_max() const { return sequence_max_; }
     const std::vector<PartitionRange>& partitions() const { return partitions_; }
     // Bytes that its index takes.
-    std::size_t index_bytes() const { return index_.size() + partitions_.size() * sizeof(PartitionRange); }
+    std::size_t index_bytes() const {
+        return index_.size() + partitions_.size() * sizeof(PartitionRange) + parts_.size() * sizeof(Part) +
+               blocks_.size() * (sizeof(Block) + sizeof(Place));
+    }
 
     // Null where the segment has no row of the partition.
     const PartitionRange* find(std::string_view partition) const;
@@ -71,13 +74,18 @@ class HotSegment final : public SortedBlocks {
     struct Block {
         std::uint64_t offset;  // of the body in the file
         std::uint32_t bytes;
-        std::vector<std::uint32_t> crcs;     // one a column
-        std::vector<std::uint32_t> buffers;  // three lengths a column
-        std::vector<std::int64_t> null_counts;
+    };
+    // One column of a block.
+    struct Part {
+        std::uint32_t buffers[3];  // their lengths
+        std::uint32_t nulls;
+        std::uint32_t crc;
     };
 
     HotSegment(BlockCache& cache) : cache_(cache) {}
     void read_index(std::string_view at, const std::string& path);
+    std::size_t width() const { return layout_->size() + 2; }
+    const Part* parts(std::uint32_t block) const { return &parts_[block * width()]; }
     std::shared_ptr<const ColumnBlock> load(std::uint32_t at) const;
     // `read`: which columns are at their places in `memory`.
     std::shared_ptr<const ColumnBlock> make(std::uint32_t at, char* memory, const std::vector<bool>& read,
@@ -89,6 +97,7 @@ class HotSegment final : public SortedBlocks {
     std::string index_;
     std::uint64_t sequence_min_ = 0, sequence_max_ = 0;
     std::vector<Block> blocks_;
+    std::vector<Part> parts_;  // block after block
     std::vector<PartitionRange> partitions_;
     // Open addressing over the names' hashes; 0: none, else 1 + its number.
     std::vector<std::uint32_t> names_;
