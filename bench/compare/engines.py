@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +33,21 @@ def kalamdb_engine(
 
 @contextlib.contextmanager
 def kalamdb_users(
-    directory: Path, rows: Iterable[tuple[int, Row]], durability: str = "normal", **settings: object
+    directory: Path,
+    rows: Iterable[tuple[int, Row]],
+    durability: str = "normal",
+    halt: tuple[int, Callable[[kalamdb.Database], object]] | None = None,
+    **settings: object,
 ) -> Iterator[list[kalamdb.Session]]:
     """A session for each user on a USER table, whose rows came in the order given, one a statement and not yet
-    durable one by one; from then on with `durability`."""
+    durable one by one; from then on with `durability`. `halt`: after so many rows, what is done with the database."""
     with kalamdb.open(directory / "kalamdb", durability=durability, **settings) as db:
         db.execute(TABLE.replace("CREATE TABLE", "CREATE USER TABLE"))
         sessions: list[kalamdb.Session] = []
         inserts: list[kalamdb.Statement] = []
-        for user, row in rows:
+        for number, (user, row) in enumerate(rows):
+            if halt is not None and number == halt[0]:
+                halt[1](db)
             while user >= len(sessions):
                 sessions.append(db.session(f"user{len(sessions)}", role="user", durability="normal"))
                 inserts.append(sessions[-1].prepare(f"INSERT INTO messages VALUES {PLACES}"))

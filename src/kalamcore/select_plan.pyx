@@ -22,6 +22,7 @@ from libc.math cimport isnan
 from libcpp.memory cimport unique_ptr
 
 from kalamcore.cursor cimport Cursor, new_cursor
+from kalamcore.memtable cimport Bounds
 from kalamcore.rows cimport ArrowBuilder, CppArrowBatch, date_of, make_batch, time_of, timestamp_of
 from kalamcore.store cimport CppReadable, CppView, FoundRow, Readable, Store
 
@@ -62,6 +63,7 @@ cdef enum:
     # Rows that are looked at before the GIL is released.
     SHORT_RUN = 2000
     LONG_RUN = 20000
+    BATCH_ROWS = 65536
 
 cdef uint64_t NO_LIMIT = <uint64_t> -1
 
@@ -413,6 +415,23 @@ cdef class SelectPlan:
             NO_LIMIT if limit < 0 or counted else <uint64_t> limit, 0 if counted else <uint64_t> offset))
         running = selection.get()
         cdef bint done = running.step(SHORT_RUN)
+        cdef Bounds no_bounds
+        cdef vector[CppArrowBatch] batches
+        cdef uint64_t everything
+        if not done and self.plan.predicate.empty() and not counted and self.plan.order_column < 0 and \
+                limit < 0 and offset == 0:
+            with nogil:
+                everything = core.count(self.table_id, partition, seen)
+            if everything > <uint64_t> self.arrow_rows:
+                # As columns, without making rows of what is columns already.
+                if self.bytes_max >= 0 and \
+                        running.bytes() // running.rows().size() > <uint64_t> self.bytes_max // everything:
+                    return None
+                selection.reset()
+                with nogil:
+                    batches = core.rows_as_arrow(self.table_id, partition, seen, no_bounds, False,
+                                                 dereference(self.reader.reader), self.columns, BATCH_ROWS)
+                return everything, [make_batch(batches[at]) for at in range(batches.size())]
         if not done:
             until = time.monotonic() + self.timeout_s
             while not done:
@@ -445,7 +464,7 @@ cdef class SelectPlan:
         builder.reset(new ArrowBuilder(dereference(self.reader.reader), self.columns))
         with nogil:
             while at < rows.size():
-                offered = min(rows.size() - at, <size_t> 65536)
+                offered = min(rows.size() - at, <size_t> BATCH_ROWS)
                 taken = dereference(builder).append(rows.data() + at, offered)
                 at += taken
                 batches.push_back(dereference(builder).finish())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kalamcore import errors as core
@@ -401,11 +401,16 @@ class Session:
             )
         return statement
 
-    def insert(self, table: str, data: Any) -> Result:
+    def insert(
+        self, table: str, data: Any, *, progress: Callable[[int, int], object] | None = None
+    ) -> Result:
         """Insert rows into `table` (`name` or `namespace.name`), all of them or none.
 
         `data`: anything with `__arrow_c_stream__` or `__arrow_c_array__` (pyarrow, pandas, Polars), matched by column
         name, or a list of dicts. Columns that are not in it take their defaults.
+        An Arrow table of 200,000 rows or 32 MB and more, outside of a transaction, goes to a hot segment at once,
+        always durable as by "full". `progress` is called on the way with the rows that were written and the rows in
+        all; what it raises then ends the load, and nothing is there of it.
         """
         from kalamdb.execution.bulk import insert_data
         from kalamdb.sql.names import TableName
@@ -415,7 +420,7 @@ class Session:
         namespace, _, name = table.rpartition(".")
         target = TableName(name, namespace or None)
         parsed = ParsedStatement(None, (), None)  # type: ignore[arg-type]
-        result = self._run(parsed, lambda context: insert_data(target, data, context), ())
+        result = self._run(parsed, lambda context: insert_data(target, data, context, progress), ())
         result.took_ms = (time.perf_counter_ns() - started) / 1e6
         return result
 

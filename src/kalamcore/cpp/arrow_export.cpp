@@ -6,13 +6,14 @@
 #include <string>
 #include <utility>
 
+#include "arrow_block.hpp"
+
 namespace kalam {
 
 namespace {
 
 constexpr std::size_t kChunkRows = 256;
 constexpr std::size_t kTextBytesMax = 0x7FFFFFFF;
-constexpr std::size_t kUuidCharacters = 36;
 
 // A growing buffer, aligned to 64 bytes as Arrow asks for, whose new bytes are not set.
 class Buffer {
@@ -93,16 +94,6 @@ struct ColumnData {
         }
     }
 };
-
-void write_uuid(const char* bytes, char* to) {
-    static const char digits[] = "0123456789abcdef";
-    for (int i = 0; i < 16; ++i) {
-        if (i == 4 || i == 6 || i == 8 || i == 10) *to++ = '-';
-        auto byte = static_cast<unsigned char>(bytes[i]);
-        *to++ = digits[byte >> 4];
-        *to++ = digits[byte & 15];
-    }
-}
 
 }  // namespace
 

@@ -1,5 +1,6 @@
 #include "arrow_import.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
@@ -501,7 +502,7 @@ void write_column(const ArrowColumn& column, const RowLayout& layout, std::size_
     }
 }
 
-void append_key(const ArrowColumn& column, Type type, std::int64_t row, std::string& out) {
+void append_key_of(const ArrowColumn& column, Type type, std::int64_t row, std::string& out) {
     switch (type) {
         case Type::kBoolean:
             return append_boolean_key(bool_at(column, row), out);
@@ -524,6 +525,42 @@ void append_key(const ArrowColumn& column, Type type, std::int64_t row, std::str
             return;
         default:
             return append_integer_key(value_at<std::int64_t>(column, row), out);
+    }
+}
+
+// Checks every value of the chunk, and fills in the sizes of its rows and `views` of what varies.
+void check_chunk(const RowLayout& layout, const ArrowInput& input, Chunk& chunk,
+                 std::vector<std::string_view>& views) {
+    const std::vector<Column>& described = layout.columns();
+    const std::vector<ArrowColumn>& columns = input.columns();
+    for (std::int64_t i = 0; i < chunk.count; ++i) chunk.sizes[i] = layout.header_bytes();
+    // The error of the first row is thrown, whichever column is looked at first.
+    std::exception_ptr failure;
+    std::int64_t failed_row = chunk.begin + chunk.count;
+    for (std::size_t i = 0; i < columns.size(); ++i) {
+        bool required = !described[i].nullable || i == layout.key();
+        auto note = [&](const auto& error) {
+            if (error.row >= failed_row) return;
+            failed_row = error.row;
+            failure = std::current_exception();
+        };
+        try {
+            check_column(columns[i], described[i], required, chunk, static_cast<std::int64_t>(i),
+                         &views[i * kChunkRows]);
+        } catch (const ValueMismatch& e) {
+            note(e);
+        } catch (const ValueOutOfRange& e) {
+            note(e);
+        } catch (const NullValue& e) {
+            note(e);
+        }
+    }
+    if (failure) std::rethrow_exception(failure);
+    for (std::int64_t i = 0; i < chunk.count; ++i) {
+        if (chunk.sizes[i] <= kRowBytesMax) continue;
+        throw ValueOutOfRange("the row takes " + std::to_string(chunk.sizes[i]) + " bytes; a row may take " +
+                                  std::to_string(kRowBytesMax) + " (16 MB)",
+                              chunk.begin + i, -1);
     }
 }
 
@@ -551,45 +588,30 @@ void ArrowRowEncoder::encode(std::int64_t begin, std::int64_t end, EncodedRows& 
     }
 }
 
+void ArrowRowEncoder::check(std::int64_t begin, std::int64_t end) const {
+    std::vector<std::string_view> views(input_->columns().size() * kChunkRows);
+    for (; begin < end; begin += kChunkRows) {
+        Chunk chunk;
+        chunk.begin = begin;
+        chunk.count = std::min(end - begin, kChunkRows);
+        check_chunk(*layout_, *input_, chunk, views);
+    }
+}
+
+void ArrowRowEncoder::append_key(std::int64_t row, std::string& out) const {
+    append_key_of(input_->columns()[layout_->key()], layout_->columns()[layout_->key()].type, row, out);
+}
+
 void ArrowRowEncoder::encode_chunk(std::int64_t begin, std::int64_t end, EncodedRows& out) const {
-    const std::vector<Column>& described = layout_->columns();
     const std::vector<ArrowColumn>& columns = input_->columns();
     Chunk chunk;
     chunk.begin = begin;
     chunk.count = end - begin;
-    for (std::int64_t i = 0; i < chunk.count; ++i) chunk.sizes[i] = layout_->header_bytes();
-
     std::vector<std::string_view> views(columns.size() * kChunkRows);
-    // The error of the first row is thrown, whichever column is looked at first.
-    std::exception_ptr failure;
-    std::int64_t failed_row = end;
-    for (std::size_t i = 0; i < columns.size(); ++i) {
-        bool required = !described[i].nullable || i == layout_->key();
-        auto note = [&](const auto& error) {
-            if (error.row >= failed_row) return;
-            failed_row = error.row;
-            failure = std::current_exception();
-        };
-        try {
-            check_column(columns[i], described[i], required, chunk, static_cast<std::int64_t>(i),
-                         &views[i * kChunkRows]);
-        } catch (const ValueMismatch& e) {
-            note(e);
-        } catch (const ValueOutOfRange& e) {
-            note(e);
-        } catch (const NullValue& e) {
-            note(e);
-        }
-    }
-    if (failure) std::rethrow_exception(failure);
+    check_chunk(*layout_, *input_, chunk, views);
 
     std::size_t total = out.rows.size();
     for (std::int64_t i = 0; i < chunk.count; ++i) {
-        if (chunk.sizes[i] > kRowBytesMax) {
-            throw ValueOutOfRange("the row takes " + std::to_string(chunk.sizes[i]) +
-                                      " bytes; a row may take " + std::to_string(kRowBytesMax) + " (16 MB)",
-                                  begin + i, -1);
-        }
         chunk.starts[i] = total;
         chunk.data[i] = 0;
         total += chunk.sizes[i];
@@ -605,9 +627,8 @@ void ArrowRowEncoder::encode_chunk(std::int64_t begin, std::int64_t end, Encoded
     for (std::size_t i = 0; i < columns.size(); ++i) {
         write_column(columns[i], *layout_, i, chunk, &views[i * kChunkRows], rows);
     }
-    const ArrowColumn& key = columns[layout_->key()];
     for (std::int64_t row = begin; row < end; ++row) {
-        append_key(key, described[layout_->key()].type, row, out.keys);
+        append_key(row, out.keys);
         out.key_ends.push_back(out.keys.size());
     }
 }

@@ -132,6 +132,10 @@ class ArrowRowEncoder {
     // Appends rows [begin, end) to `out`. Every value is checked: NullValue, ValueOutOfRange, ValueMismatch
     // (text that is no UTF-8), each with its row and column; `out` then holds part of them.
     void encode(std::int64_t begin, std::int64_t end, EncodedRows& out) const;
+    // The same checks alone.
+    void check(std::int64_t begin, std::int64_t end) const;
+    // Appends a row's key. REQUIRES: the row was checked.
+    void append_key(std::int64_t row, std::string& out) const;
 
   private:
     void encode_chunk(std::int64_t begin, std::int64_t end, EncodedRows& out) const;

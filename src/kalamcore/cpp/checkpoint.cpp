@@ -2,7 +2,6 @@
 // its log. The order is the point: a crash between any two steps loses nothing, because the log goes only
 // after a durable checkpoint names the segments, and what no checkpoint names is removed by the next opening.
 #include <algorithm>
-#include <cerrno>
 #include <iterator>
 #include <set>
 #include <utility>
@@ -21,11 +20,6 @@ constexpr std::size_t kSegmentsOfLikeSize = 4;
 constexpr auto kPause = std::chrono::seconds(1);
 // Beside small memtables a few commits more may be in memory than the setting says.
 constexpr std::uint64_t kWaitedForBytesMin = 64u << 10;
-
-bool is_no_room(const IoError& error) {
-    return error.code == ENOSPC || error.code == EDQUOT || error.code == EFBIG || error.code == EMFILE ||
-           error.code == ENFILE || error.code == ENOMEM;
-}
 
 // Writes a source to the segment, but for tombstones up to the sequence number `expired`.
 void write_rows(HotSegmentWriter& writer, std::string_view partition, RowSource& source,
@@ -79,7 +73,7 @@ std::uint64_t Store::checkpoint() {
         memory_freed_.notify_all();
         return rows;
     } catch (const IoError& error) {
-        if (!is_no_room(error)) poison(error.what());
+        if (!lacks_room(error)) poison(error.what());
         throw;
     }
 }
@@ -111,7 +105,14 @@ std::uint64_t Store::write_segments() {
         }
         bool drops = std::any_of(state.segments.begin(), state.segments.end(),
                                  [&](const HotSegmentEntry& entry) { return gone(entry.table_id); });
-        if (written->frozen.empty() && !drops) return 0;
+        if (written->frozen.empty() && !drops) {
+            // Loads went to segments past the memory, which has nothing.
+            if (written->checkpointed < state.last_sequence) {
+                checkpoint_.last_sequence = state.last_sequence;
+                install({}, written->segments, state.last_sequence);
+            }
+            return 0;
+        }
         {
             // What is frozen is published, or taken back, by those who commit it.
             std::unique_lock lock(pending_mutex_);
@@ -382,7 +383,7 @@ void Store::drop_flushed(std::uint64_t table_id,
         checkpoint_.next_segment = std::max(checkpoint_.next_segment, state.next_segment);
         discard(made, named);
         auto* failed = dynamic_cast<const IoError*>(&error);
-        if (failed && !is_no_room(*failed)) poison(error.what());
+        if (failed && !lacks_room(*failed)) poison(error.what());
         throw;
     }
     for (std::uint64_t number : removed) {

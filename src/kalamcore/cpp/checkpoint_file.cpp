@@ -46,6 +46,7 @@ std::optional<CheckpointState> read_checkpoint(FileSystem& files, const std::str
             entry.table_id = take_varint(at);
             entry.file_bytes = take_varint(at);
             entry.index_crc = take_u32(at);
+            entry.sequence_base = take_varint(at);
             state.segments.push_back(entry);
         }
         if (!at.empty()) throw Error("bytes follow its end");
@@ -71,6 +72,7 @@ void write_checkpoint(FileSystem& files, const std::string& directory, const Che
         put_varint(body, entry.table_id);
         put_varint(body, entry.file_bytes);
         put_u32(body, entry.index_crc);
+        put_varint(body, entry.sequence_base);
     }
     std::string bytes(kMagic);
     put_u32(bytes, kFormatVersion);

@@ -149,6 +149,36 @@ void ColumnBlock::append_row(std::int64_t row, std::string& out) const {
     writer.finish(row);
 }
 
+Cell ColumnBlock::cell(std::int64_t row, std::size_t at) const {
+    const BlockColumn& column = columns_[at];
+    Type type = layout_->columns()[at].type;
+    Cell cell;
+    cell.null = column.validity && !bit(column.validity, row);
+    cell.integer = 0;
+    if (cell.null) return cell;
+    switch (type) {
+        case Type::kFloat:
+            cell.real = static_cast<double>(load<float>(column.values + 4 * row));
+            break;
+        case Type::kDouble:
+            cell.real = load<double>(column.values + 8 * row);
+            break;
+        case Type::kDecimal:
+            cell.decimal = load<int128>(column.values + 16 * row);
+            break;
+        case Type::kText:
+        case Type::kBytes:
+        case Type::kJson: {
+            std::string_view text = text_at(column, row);
+            cell.bytes = {text.data(), text.size()};
+            break;
+        }
+        default:
+            cell.integer = integer_at(type, column, row);
+    }
+    return cell;
+}
+
 ArrowBatch ColumnBlock::slice(const std::shared_ptr<const ColumnBlock>& self, std::int64_t begin,
                               std::int64_t end, const std::vector<int>& columns) {
     std::vector<ArrowBatchColumn> sliced;

@@ -48,6 +48,14 @@ class ColumnBlock {
     // Appends the row as it would be in the memtable, in the block's own layout.
     void append_row(std::int64_t row, std::string& out) const;
 
+    // A column by its position, or a system column's; _updated is that of _seq.
+    const BlockColumn& column(int position) const {
+        if (position >= 0) return columns_[static_cast<std::size_t>(position)];
+        return columns_[layout_->size() + (position == kDeletedColumn ? 1 : 0)];
+    }
+    // The value as RowReader gives it of the block's own layout. REQUIRES: the column is no UUID.
+    Cell cell(std::int64_t row, std::size_t column) const;
+
     // Rows [begin, end) as the columns asked for, without a copy of them (but for _updated).
     // REQUIRES: `columns` are positions of the layout, or system columns. `self` is this block.
     static ArrowBatch slice(const std::shared_ptr<const ColumnBlock>& self, std::int64_t begin,

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "arrow_block.hpp"
 #include "crc32c.hpp"
 #include "errors.hpp"
 #include "varint.hpp"
@@ -18,6 +19,9 @@ constexpr std::uint32_t kFormatVersion = 1;
 constexpr std::size_t kAlignment = 64;
 constexpr std::size_t kTrailerBytes = 32;  // before Arrow's footer
 constexpr std::size_t kWriteBytes = 1u << 20;
+constexpr std::size_t kUnbufferedBytes = 16u << 10;
+// What a block takes in memory and in the cache's lists besides its columns.
+constexpr std::size_t kBlockOverhead = 256;
 constexpr std::size_t kTailBytes = 64u << 10;
 
 std::size_t padded(std::size_t bytes) {
@@ -83,10 +87,11 @@ std::string hot_segment_name(std::uint64_t number) {
     return digits + ".arrow";
 }
 
-std::shared_ptr<const HotSegment> HotSegment::open(FileSystem& files, const std::string& directory,
-                                                   const HotSegmentEntry& entry, BlockCache& cache) {
+std::shared_ptr<HotSegment> HotSegment::open(FileSystem& files, const std::string& directory,
+                                             const HotSegmentEntry& entry, BlockCache& cache) {
     std::shared_ptr<HotSegment> segment(new HotSegment(cache));
     segment->entry_ = entry;
+    segment->entry_.sequence_base = 0;
     std::string path = directory + "/" + hot_segment_name(entry.number);
     if (!files.exists(path)) {
         throw Corruption(path, 0,
@@ -141,7 +146,20 @@ std::shared_ptr<const HotSegment> HotSegment::open(FileSystem& files, const std:
     } catch (const Error& error) {
         throw Corruption(path, index_offset, std::string("its index makes no sense: ") + error.what());
     }
+    if (entry.sequence_base) segment->begin_at(entry.sequence_base);
     return segment;
+}
+
+void HotSegment::begin_at(std::uint64_t base) {
+    entry_.sequence_base = base;
+    sequence_min_ += base;
+    sequence_max_ += base;
+    for (PartitionRange& range : partitions_) {
+        range.sequence_min += base;
+        range.sequence_max += base;
+    }
+    // Every key of a load is new: what a snapshot from before it shows is elsewhere, and all there.
+    complete_from_ = 0;
 }
 
 HotSegment::~HotSegment() = default;
@@ -158,7 +176,6 @@ void HotSegment::read_index(std::string_view at, const std::string&) {
         column.nullable = take_varint(at) != 0;
     }
     auto key = static_cast<std::size_t>(take_varint(at));
-    std::size_t width = (columns.size() + 2) * 3;
     layout_ = std::make_shared<const RowLayout>(version, std::move(columns), key);
     rows_ = static_cast<std::int64_t>(take_varint(at));
     sequence_min_ = take_u64(at);
@@ -168,19 +185,23 @@ void HotSegment::read_index(std::string_view at, const std::string&) {
     for (; count > 0; count--) {
         Block block{};
         block.offset = take_varint(at);
-        block.crc = take_u32(at);
         Place place{row, static_cast<std::int64_t>(take_varint(at)), {}};
         row += place.rows;
         place.first_key = take_bytes(at);
         places_.push_back(place);
         std::size_t bytes = 0;
-        for (std::size_t i = 0; i < width; i++) {
-            block.buffers.push_back(static_cast<std::uint32_t>(take_varint(at)));
-            bytes += padded(block.buffers.back());
-            if (i % 3 == 2) block.null_counts.push_back(static_cast<std::int64_t>(take_varint(at)));
+        for (std::size_t column = 0; column < width(); column++) {
+            Part part{};
+            for (std::uint32_t& length : part.buffers) {
+                length = static_cast<std::uint32_t>(take_varint(at));
+                bytes += padded(length);
+            }
+            part.nulls = static_cast<std::uint32_t>(take_varint(at));
+            part.crc = take_u32(at);
+            parts_.push_back(part);
         }
         block.bytes = static_cast<std::uint32_t>(bytes);
-        blocks_.push_back(std::move(block));
+        blocks_.push_back(block);
     }
     if (row != rows_) throw Error("its blocks have another number of rows");
     count = take_varint(at);
@@ -237,24 +258,82 @@ std::shared_ptr<const ColumnBlock> HotSegment::load(std::uint32_t at) const {
     if (file_->read_at(block.offset, memory->bytes, block.bytes) != block.bytes) {
         throw Corruption(file_->path(), block.offset, "it ends within a block");
     }
-    if (crc32c({memory->bytes, block.bytes}) != block.crc) {
-        throw Corruption(file_->path(), block.offset, "the checksum of a block is wrong; restore a backup");
+    return make(at, memory->bytes, std::vector<bool>(width(), true), memory);
+}
+
+std::shared_ptr<const ColumnBlock> HotSegment::passing_block(std::uint32_t at,
+                                                             const std::vector<int>& columns,
+                                                             ScanMemory& memory) const {
+    if (auto found = cache_.find(entry_.number, at)) return found;
+    const Block& block = blocks_[at];
+    std::vector<bool> wanted(width());
+    for (int position : columns) {
+        std::size_t column = position >= 0 ? static_cast<std::size_t>(position)
+                                           : layout_->size() + (position == kDeletedColumn ? 1 : 0);
+        wanted[column] = true;
     }
+    if (memory.size < block.bytes) {
+        memory.bytes = std::make_unique_for_overwrite<char[]>(block.bytes);
+        memory.size = block.bytes;
+    }
+    // Columns that lie side by side in one read.
+    std::size_t from = 0, to = 0, next = 0;
+    auto read = [&] {
+        if (from != to &&
+            file_->read_at(block.offset + from, memory.bytes.get() + from, to - from) != to - from) {
+            throw Corruption(file_->path(), block.offset, "it ends within a block");
+        }
+    };
+    for (std::size_t column = 0; column < wanted.size(); column++) {
+        std::size_t begin = next;
+        for (std::uint32_t length : parts(at)[column].buffers) next += padded(length);
+        if (!wanted[column]) continue;
+        if (begin != to) {
+            read();
+            from = begin;
+        }
+        to = next;
+    }
+    read();
+    return make(at, memory.bytes.get(), wanted, nullptr);
+}
+
+std::shared_ptr<const ColumnBlock> HotSegment::make(std::uint32_t at, char* memory,
+                                                    const std::vector<bool>& read,
+                                                    std::shared_ptr<const void> hold) const {
+    const Block& block = blocks_[at];
     std::vector<BlockColumn> columns;
-    const char* next = memory->bytes;
-    for (std::size_t i = 0; i < block.buffers.size(); i += 3) {
+    char* next = memory;
+    columns.reserve(width());
+    for (std::size_t at_column = 0; at_column < width(); at_column++) {
+        const Part& part = parts(at)[at_column];
+        char* begin = next;
         BlockColumn column;
-        column.null_count = block.null_counts[i / 3];
-        if (block.buffers[i]) column.validity = reinterpret_cast<const std::uint8_t*>(next);
-        next += padded(block.buffers[i]);
+        column.null_count = part.nulls;
+        if (part.buffers[0]) column.validity = reinterpret_cast<const std::uint8_t*>(next);
+        next += padded(part.buffers[0]);
         column.values = next;
-        next += padded(block.buffers[i + 1]);
+        next += padded(part.buffers[1]);
         column.bytes = next;
-        next += padded(block.buffers[i + 2]);
+        next += padded(part.buffers[2]);
+        if (!read[at_column]) {
+            columns.emplace_back();
+            continue;
+        }
+        if (crc32c({begin, static_cast<std::size_t>(next - begin)}) != part.crc) {
+            throw Corruption(file_->path(), block.offset + static_cast<std::uint64_t>(begin - memory),
+                             "the checksum of a column is wrong; restore a backup");
+        }
         columns.push_back(column);
     }
-    return std::make_shared<const ColumnBlock>(layout_, places_[at].rows, std::move(columns),
-                                               std::move(memory), block.bytes + 64 * block.buffers.size());
+    if (entry_.sequence_base && read[layout_->size()]) {
+        char* sequence = memory + (columns[layout_->size()].values - memory);
+        for (std::int64_t row = 0; row < places_[at].rows; row++, sequence += 8) {
+            store(sequence, kalam::load<std::uint64_t>(sequence) + entry_.sequence_base);
+        }
+    }
+    return std::make_shared<const ColumnBlock>(layout_, places_[at].rows, std::move(columns), std::move(hold),
+                                               block.bytes + kBlockOverhead + width() * sizeof(BlockColumn));
 }
 
 HotSegmentWriter::HotSegmentWriter(FileSystem& files, std::string directory, std::uint64_t number,
@@ -293,6 +372,12 @@ HotSegmentWriter::~HotSegmentWriter() {
 }
 
 void HotSegmentWriter::write(std::string_view bytes) {
+    if (bytes.size() >= kUnbufferedBytes) {
+        flush();
+        file_->write_at(written_, bytes.data(), bytes.size());
+        written_ += bytes.size();
+        return;
+    }
     buffer_.append(bytes);
     if (buffer_.size() >= kWriteBytes) flush();
 }
@@ -304,20 +389,34 @@ void HotSegmentWriter::flush() {
     buffer_.clear();
 }
 
-void HotSegmentWriter::add(std::string_view partition, const std::string_view* keys, const RowRef* rows,
-                           std::size_t count) {
-    if (count == 0) return;
+HotSegmentWriter::Range& HotSegmentWriter::range_of(std::string_view partition, std::string_view first_key) {
     if (ranges_.empty() || ranges_.back().name != partition) {
         ranges_.emplace_back();
         ranges_.back().name = partition;
-        ranges_.back().low = keys[0];
+        ranges_.back().low = first_key;
         range_hash_ = stable_hash(partition);
     }
-    Range& range = ranges_.back();
+    return ranges_.back();
+}
+
+void HotSegmentWriter::hash(std::string_view key) {
+    if (unfiltered_) return;
+    if (hashes_.size() == kFilteredRowsMax) {
+        unfiltered_ = true;
+        std::vector<std::uint64_t>().swap(hashes_);
+        return;
+    }
+    hashes_.push_back(filter_hash(range_hash_, key));
+}
+
+void HotSegmentWriter::add(std::string_view partition, const std::string_view* keys, const RowRef* rows,
+                           std::size_t count) {
+    if (count == 0) return;
+    Range& range = range_of(partition, keys[0]);
     range.high = keys[count - 1];
     range.rows += static_cast<std::int64_t>(count);
     for (std::size_t at = 0; at < count; at++) {
-        hashes_.push_back(filter_hash(range_hash_, keys[at]));
+        hash(keys[at]);
         range.sequence_min = std::min(range.sequence_min, rows[at].sequence);
         range.sequence_max = std::max(range.sequence_max, rows[at].sequence);
         range.tombstones += rows[at].deleted;
@@ -339,17 +438,57 @@ void HotSegmentWriter::add(std::string_view partition, const std::string_view* k
     rows_ += static_cast<std::int64_t>(count);
 }
 
+void HotSegmentWriter::add_columns(std::string_view partition, const ArrowInput& input,
+                                   const ArrowRowEncoder& encoder, std::int64_t begin, std::int64_t end,
+                                   const std::int64_t* sequences) {
+    const RowLayout& layout = reader_.layout();
+    std::string key;
+    while (begin < end) {
+        std::int64_t stop = std::min(end, begin + kBlockRowsMax);
+        for (std::size_t bytes; stop > begin + 1 &&
+                                (bytes = bytes_of_rows(layout, input, begin, stop)) > kBlockBytesMax;) {
+            auto share = static_cast<double>(kBlockBytesMax) / static_cast<double>(bytes);
+            auto fewer = static_cast<std::int64_t>(static_cast<double>(stop - begin) * share);
+            stop = begin + std::clamp<std::int64_t>(fewer, 1, stop - begin - 1);
+        }
+        end_block();
+        key.clear();
+        encoder.append_key(begin, key);
+        first_key_ = key;
+        Range& range = range_of(partition, key);
+        for (std::int64_t row = begin; row < stop; row++, sequences++) {
+            key.clear();
+            encoder.append_key(row, key);
+            hash(key);
+            auto sequence = static_cast<std::uint64_t>(*sequences);
+            range.sequence_min = std::min(range.sequence_min, sequence);
+            range.sequence_max = std::max(range.sequence_max, sequence);
+        }
+        range.high = key;
+        range.rows += stop - begin;
+        sequence_min_ = std::min(sequence_min_, range.sequence_min);
+        sequence_max_ = std::max(sequence_max_, range.sequence_max);
+        rows_ += stop - begin;
+        write_block(columns_of_rows(layout, input, begin, stop, sequences - (stop - begin)));
+        begin = stop;
+    }
+}
+
 void HotSegmentWriter::end_block() {
-    std::int64_t rows = builder_.rows();
-    if (rows == 0) return;
-    ArrowBatch batch = builder_.finish();
+    if (builder_.rows() == 0) return;
+    write_block(builder_.finish());
     block_bytes_ = 0;
+}
+
+void HotSegmentWriter::write_block(const ArrowBatch& batch) {
+    std::int64_t rows = batch.rows();
     std::vector<IpcNode> nodes;
     std::vector<IpcBuffer> buffers;
     std::string lengths_text;
     std::string body;
     for (const ArrowBatchColumn& column : batch.columns()) {
         std::size_t lengths[3];
+        std::size_t begin = body.size();
         lengths_of(column, rows, lengths);
         nodes.push_back({rows, column.null_count});
         for (int i = 0; i < 3; i++) {
@@ -364,6 +503,7 @@ void HotSegmentWriter::end_block() {
             put_varint(lengths_text, lengths[i]);
         }
         put_varint(lengths_text, static_cast<std::uint64_t>(column.null_count));
+        put_u32(lengths_text, crc32c(std::string_view(body).substr(begin)));
     }
     // So that the body begins at a multiple of 64 in the file.
     std::uint64_t at = written_ + buffer_.size();
@@ -374,7 +514,6 @@ void HotSegmentWriter::end_block() {
     ipc_blocks_.push_back({static_cast<std::int64_t>(at), static_cast<std::int32_t>(message.size()),
                            static_cast<std::int64_t>(body.size())});
     put_varint(blocks_, at + message.size());
-    put_u32(blocks_, crc32c(body));
     put_varint(blocks_, static_cast<std::uint64_t>(rows));
     put_bytes(blocks_, first_key_);
     blocks_ += lengths_text;

@@ -2,7 +2,8 @@
 // sorted by (partition, key), with an index of its own. Drawn in docs/formats.md.
 //
 // Read by position, never mapped: a file that is cut short by others then is an error, and not the end of the
-// process. A block's checksum is verified each time it comes from the file.
+// process. A column's checksum is verified each time it comes
+// from the file.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "arrow_import.hpp"
 #include "arrow_ipc.hpp"
 #include "column_block.hpp"
 #include "rows.hpp"
@@ -19,9 +21,11 @@
 
 namespace kalam {
 
-// The rows of a block and its bytes, at most; a row larger than that is a block of its own.
+// The rows of a block and its bytes, at most: what a look-up reads that finds nothing in the cache; a row larger than that is a block of its own.
 inline constexpr std::int64_t kBlockRowsMax = 1024;
-inline constexpr std::size_t kBlockBytesMax = 256u << 10;
+inline constexpr std::size_t kBlockBytesMax = 32u << 10;
+// A segment of more rows has no key filter, which would take as many bytes in memory.
+inline constexpr std::size_t kFilteredRowsMax = 16u << 20;
 
 // What the checkpoint remembers of a segment.
 struct HotSegmentEntry {
@@ -29,6 +33,9 @@ struct HotSegmentEntry {
     std::uint64_t table_id = 0;
     std::uint64_t file_bytes = 0;
     std::uint32_t index_crc = 0;
+    // Is added to every sequence number in the file: a load writes its rows before it knows which numbers
+    // they get.
+    std::uint64_t sequence_base = 0;
 };
 
 std::string hot_segment_name(std::uint64_t number);
@@ -37,35 +44,52 @@ std::string hot_segment_name(std::uint64_t number);
 class HotSegment final : public SortedBlocks {
   public:
     // Throws Corruption, UnknownFormat, IoError. `cache` outlives it.
-    static std::shared_ptr<const HotSegment> open(FileSystem& files, const std::string& directory,
-                                                  const HotSegmentEntry& entry, BlockCache& cache);
+    static std::shared_ptr<HotSegment> open(FileSystem& files, const std::string& directory,
+                                            const HotSegmentEntry& entry, BlockCache& cache);
     ~HotSegment() override;
     HotSegment(const HotSegment&) = delete;
     HotSegment& operator=(const HotSegment&) = delete;
+
+    // Its sequence numbers begin at `base`. REQUIRES: they began at 0, and nobody else has the segment yet.
+    void begin_at(std::uint64_t base);
 
     const HotSegmentEntry& entry() const { return entry_; }
     std::uint64_t sequence_min() const { return sequence_min_; }
     std::uint64_t sequence_max() const { return sequence_max_; }
     const std::vector<PartitionRange>& partitions() const { return partitions_; }
     // Bytes that its index takes.
-    std::size_t index_bytes() const { return index_.size() + partitions_.size() * sizeof(PartitionRange); }
+    std::size_t index_bytes() const {
+        return index_.size() + partitions_.size() * sizeof(PartitionRange) + parts_.size() * sizeof(Part) +
+               blocks_.size() * (sizeof(Block) + sizeof(Place));
+    }
 
     // Null where the segment has no row of the partition.
     const PartitionRange* find(std::string_view partition) const;
     std::shared_ptr<const ColumnBlock> block(std::uint32_t at) const override;
+    // Not in the cache, and only these columns of the file.
+    std::shared_ptr<const ColumnBlock> passing_block(std::uint32_t at, const std::vector<int>& columns,
+                                                     ScanMemory& memory) const override;
 
   private:
     struct Block {
         std::uint64_t offset;  // of the body in the file
         std::uint32_t bytes;
+    };
+    // One column of a block.
+    struct Part {
+        std::uint32_t buffers[3];  // their lengths
+        std::uint32_t nulls;
         std::uint32_t crc;
-        std::vector<std::uint32_t> buffers;  // three lengths a column
-        std::vector<std::int64_t> null_counts;
     };
 
     HotSegment(BlockCache& cache) : cache_(cache) {}
     void read_index(std::string_view at, const std::string& path);
+    std::size_t width() const { return layout_->size() + 2; }
+    const Part* parts(std::uint32_t block) const { return &parts_[block * width()]; }
     std::shared_ptr<const ColumnBlock> load(std::uint32_t at) const;
+    // `read`: which columns are at their places in `memory`.
+    std::shared_ptr<const ColumnBlock> make(std::uint32_t at, char* memory, const std::vector<bool>& read,
+                                            std::shared_ptr<const void> hold) const;
 
     BlockCache& cache_;
     HotSegmentEntry entry_;
@@ -73,6 +97,7 @@ class HotSegment final : public SortedBlocks {
     std::string index_;
     std::uint64_t sequence_min_ = 0, sequence_max_ = 0;
     std::vector<Block> blocks_;
+    std::vector<Part> parts_;  // block after block
     std::vector<PartitionRange> partitions_;
     // Open addressing over the names' hashes; 0: none, else 1 + its number.
     std::vector<std::uint32_t> names_;
@@ -91,7 +116,17 @@ class HotSegmentWriter {
 
     // `count` rows of one partition. REQUIRES: they are behind the last one.
     void add(std::string_view partition, const std::string_view* keys, const RowRef* rows, std::size_t count);
+    // Rows [begin, end) of a batch, without encoding them; `sequences`: one for each of them.
+    // REQUIRES: as above; they were checked; `encoder` is of `input` and the segment's layout.
+    void add_columns(std::string_view partition, const ArrowInput& input, const ArrowRowEncoder& encoder,
+                     std::int64_t begin, std::int64_t end, const std::int64_t* sequences);
     std::int64_t rows() const { return rows_; }
+    // The key of the last row.
+    std::string_view last_key() const {
+        return ranges_.empty() ? std::string_view() : std::string_view(ranges_.back().high);
+    }
+    // From here on its file is nobody's; the next opening removes it.
+    void leave() { finished_ = true; }
     // Syncs it and gives it its name; the directory is the caller's to sync.
     HotSegmentEntry finish();
 
@@ -103,7 +138,10 @@ class HotSegmentWriter {
         std::int64_t tombstones = 0;
     };
 
+    Range& range_of(std::string_view partition, std::string_view first_key);
+    void hash(std::string_view key);
     void end_block();
+    void write_block(const ArrowBatch& batch);
     void write(std::string_view bytes);
     void flush();
     std::string index() const;
@@ -127,6 +165,7 @@ class HotSegmentWriter {
     std::vector<Range> ranges_;
     std::uint64_t range_hash_ = 0;
     std::vector<std::uint64_t> hashes_;
+    bool unfiltered_ = false;  // it has more rows than kFilteredRowsMax
     std::int64_t rows_ = 0;
     std::uint64_t sequence_min_ = ~std::uint64_t{0}, sequence_max_ = 0;
     bool finished_ = false;

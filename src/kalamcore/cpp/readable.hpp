@@ -21,10 +21,23 @@ struct FoundRow {
     std::shared_ptr<const void> held;
 };
 
+class ColumnBlock;
+
+// Says of rows in blocks which are not wanted, before they are encoded.
+class BlockFilter {
+  public:
+    virtual ~BlockFilter() = default;
+    virtual bool wants(const ColumnBlock& block, std::int64_t row) const = 0;
+};
+
 // Rows in the order they were asked for, some at a time.
 class RowSource {
   public:
     virtual ~RowSource() = default;
+    // From now on rows of blocks that the filter does not want may be left out; with `in_place`, they come
+    // without their bytes (data is null), as what is merged with it must know of them. REQUIRES: nothing was
+    // asked for yet; the filter outlives the source.
+    virtual void only(const BlockFilter& /*filter*/, bool /*in_place*/) {}
     // Up to `max` rows; fewer only at the end. They are valid while the source is, or until forget. `keys`,
     // where given, gets their keys; REQUIRES: the source was asked for with keys.
     virtual std::size_t next(RowRef* out, std::size_t max, std::string_view* keys = nullptr) = 0;

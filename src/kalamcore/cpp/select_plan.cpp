@@ -187,6 +187,12 @@ Selection::Selection(const SelectPlan& plan, const Readable& store, const RowRea
         bounds.high = &high_view_;
     }
     source_ = store.rows(table_id, partition, snapshot, bounds, plan.descending && !sorts_, false);
+    // Of blocks, only rows that may be in the answer are made rows. A UUID is text there.
+    bool in_blocks = std::none_of(plan.predicate.begin(), plan.predicate.end(), [&](const Step& step) {
+        return step.column >= 0 &&
+               layout.columns()[static_cast<std::size_t>(step.column)].type == Type::kUuid;
+    });
+    if (in_blocks && !plan.predicate.empty()) source_->only(*this, false);
 }
 
 // Narrows the rows to look at by what must hold of the key. Every row is still judged by the whole predicate.
@@ -261,7 +267,8 @@ void Selection::narrow(const Step& step) {
     }
 }
 
-Selection::Truth Selection::judge(std::uint32_t at, const RowView& view) const {
+template <class Cells>
+Selection::Truth Selection::judge(std::uint32_t at, const Cells& cells) const {
     const Step& step = plan_.predicate[at];
     switch (step.test) {
         case Test::kAnd:
@@ -269,7 +276,7 @@ Selection::Truth Selection::judge(std::uint32_t at, const RowView& view) const {
             bool all = step.test == Test::kAnd;
             Truth truth = all ? Truth::kTrue : Truth::kFalse;
             for (std::uint32_t part = at + 1; part < step.end;) {
-                Truth one = judge(part, view);
+                Truth one = judge(part, cells);
                 truth = all ? std::min(truth, one) : std::max(truth, one);
                 if (truth == (all ? Truth::kFalse : Truth::kTrue)) return truth;
                 const Step& judged = plan_.predicate[part];
@@ -278,23 +285,30 @@ Selection::Truth Selection::judge(std::uint32_t at, const RowView& view) const {
             return truth;
         }
         case Test::kNot: {
-            Truth one = judge(at + 1, view);
+            Truth one = judge(at + 1, cells);
             return one == Truth::kNull ? one : one == Truth::kTrue ? Truth::kFalse : Truth::kTrue;
         }
         default:
             break;
     }
-    return judge_cell(step, cell(view, step.column));
+    return judge_cell(step, cells(step.column));
 }
 
 // The whole predicate.
-bool Selection::holds(const RowView& view) const {
-    if (!plain_) return judge(0, view) == Truth::kTrue;
+template <class Cells>
+bool Selection::holds(const Cells& cells) const {
+    if (!plain_) return judge(0, cells) == Truth::kTrue;
     for (const Step& step : plan_.predicate) {
         if (step.test == Test::kAnd) continue;
-        if (judge_cell(step, cell(view, step.column)) != Truth::kTrue) return false;
+        if (judge_cell(step, cells(step.column)) != Truth::kTrue) return false;
     }
     return true;
+}
+
+// The predicate again, of what is no row yet.
+bool Selection::wants(const ColumnBlock& block, std::int64_t row) const {
+    if (block.layout().version() != reader_.layout().version()) return true;
+    return holds([&](int column) { return block.cell(row, static_cast<std::size_t>(column)); });
 }
 
 inline Selection::Truth Selection::judge_cell(const Step& step, const Cell& cell) const {
@@ -364,7 +378,7 @@ bool Selection::take(const RowRef& row) {
         // Told by its place alone.
     } else {
         RowView view = reader_.open(row.data, row.size);
-        if (!holds(view)) return true;
+        if (!holds([&](int column) { return cell(view, column); })) return true;
         if (!plan_.aggregates.empty()) {
             aggregate(row, view);
             return true;

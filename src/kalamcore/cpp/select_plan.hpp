@@ -86,7 +86,7 @@ bool key_of(Type type, const Constant& constant, std::string& out);
 //
 // Thread safety: one thread at a time; touches no Python.
 // REQUIRES: everything it is given outlives it, the bytes of the constants too.
-class Selection {
+class Selection final : private BlockFilter {
   public:
     static constexpr std::uint64_t kNoLimit = ~std::uint64_t{0};
 
@@ -117,10 +117,14 @@ class Selection {
 
     void find_access();
     void narrow(const Step& step);
-    Truth judge(std::uint32_t at, const RowView& view) const;
+    // `cells`: gives the cell of a column.
+    template <class Cells>
+    Truth judge(std::uint32_t at, const Cells& cells) const;
     Truth judge_cell(const Step& step, const Cell& cell) const;
     Truth judge_in(const Step& step, const Cell& cell) const;
-    bool holds(const RowView& view) const;
+    template <class Cells>
+    bool holds(const Cells& cells) const;
+    bool wants(const ColumnBlock& block, std::int64_t row) const override;
     bool take(const RowRef& row);
     void aggregate(const RowRef& row, const RowView& view);
     template <class Work>

@@ -45,6 +45,12 @@ class BlockCache {
     std::size_t bytes_ = 0;
 };
 
+// What a scan reads into, block after block.
+struct ScanMemory {
+    std::unique_ptr<char[]> bytes;
+    std::size_t size = 0;
+};
+
 // The rows of one partition within a segment.
 struct PartitionRange {
     std::int64_t begin = 0, end = 0;
@@ -59,6 +65,7 @@ class SortedBlocks {
     virtual ~SortedBlocks() = default;
 
     const RowLayout& layout() const { return *layout_; }
+    const std::shared_ptr<const RowLayout>& shared_layout() const { return layout_; }
     std::int64_t rows() const { return rows_; }
     // Of a key with a version above a snapshot, an older one that the snapshot shows may be missing here and
     // everywhere, for snapshots below this.
@@ -79,6 +86,12 @@ class SortedBlocks {
         return places_[block].first_row + places_[block].rows;
     }
     virtual std::shared_ptr<const ColumnBlock> block(std::uint32_t at) const = 0;
+    // The same for who goes through all of them and looks at these columns alone: others may be missing in
+    // it, and it is valid until `memory` is used again.
+    virtual std::shared_ptr<const ColumnBlock> passing_block(std::uint32_t at, const std::vector<int>&,
+                                                             ScanMemory& /*memory*/) const {
+        return block(at);
+    }
     // Sees to it that what lies between two keys can be read: throws ColdMiss with all that is not in memory.
     virtual void require(const PartitionRange&, const std::string_view* /*low*/,
                          const std::string_view* /*high*/) const {}

@@ -247,18 +247,20 @@ void Store::load_checkpoint() {
     if (!options_.hot_directory.empty()) {
         if (auto found = read_checkpoint(*files_, options_.hot_directory)) checkpoint_ = std::move(*found);
         for (const HotSegmentEntry& entry : checkpoint_.segments) {
-            (*segments)[entry.table_id].push_back(
-                HotSegment::open(*files_, options_.hot_directory, entry, cache_));
+            auto segment = HotSegment::open(*files_, options_.hot_directory, entry, cache_);
+            // A load's numbers may be above those of the log up to the checkpoint.
+            last_ = std::max(last_, segment->sequence_max());
+            (*segments)[entry.table_id].push_back(std::move(segment));
         }
     }
-    last_ = checkpoint_.last_sequence;
+    last_ = std::max(last_, checkpoint_.last_sequence);
     lease_end_ms_ = checkpoint_.lease_end_ms;
     auto first = std::make_shared<Tiers>();
     first->active = std::make_shared<MemTable>(hash_seed_);
     first->generation = segments->empty() ? 0 : 1;
     first->segments = std::move(segments);
     first->cold = cold_;
-    first->checkpointed = last_;
+    first->checkpointed = checkpoint_.last_sequence;
     set_tiers(std::move(first));
     if (!options_.hot_directory.empty()) {
         remove_leftovers(*files_, options_.hot_directory, checkpoint_);
@@ -591,7 +593,11 @@ void Store::begin_locked(WriteBatch& batch, bool sync, CommitTicket& ticket) {
     batch.state_.store(WriteBatch::State::kCommitting, std::memory_order_relaxed);
     if (memtable_->bytes() >= options_.memtable_bytes && !options_.hot_directory.empty())
         start_checkpointer();
+    enqueue(ticket);
+}
 
+// REQUIRES: the commit lock.
+void Store::enqueue(CommitTicket& ticket) {
     std::lock_guard guard(pending_mutex_);
     ticket.older = newest_pending_;
     if (newest_pending_) {
@@ -602,7 +608,7 @@ void Store::begin_locked(WriteBatch& batch, bool sync, CommitTicket& ticket) {
     newest_pending_ = &ticket;
     // A commit with a record writes those before it as well. One without cannot: it waits until they are
     // written.
-    ticket.waits = ticket.lsn ? sync : ticket.older != nullptr;
+    ticket.waits = ticket.held || (ticket.lsn ? ticket.sync : ticket.older != nullptr);
     for (const CommitTicket* at = ticket.older; at && !ticket.waits; at = at->older) ticket.waits = at->waits;
 }
 
@@ -679,7 +685,7 @@ void Store::publish_pending() {
     std::uint64_t durable = log_->durable();
     bool published = false;
     while (CommitTicket* ticket = oldest_pending_) {
-        if (ticket->lsn > (ticket->sync ? durable : written)) break;
+        if (ticket->held || ticket->lsn > (ticket->sync ? durable : written)) break;
         try {
             if (ticket->streamed || !ticket->replaced.empty()) settle_streams(*ticket);
         } catch (const std::bad_alloc&) {
@@ -738,7 +744,7 @@ std::exception_ptr Store::error_of(const CommitTicket& ticket) {
 // REQUIRES: the commit lock and the pending lock.
 void Store::take_back(CommitTicket& ticket, std::exception_ptr error) {
     ticket.error = std::move(error);
-    undo(*ticket.batch, *ticket.memtable, ticket.first, ticket.batch->operations_);
+    if (ticket.batch) undo(*ticket.batch, *ticket.memtable, ticket.first, ticket.batch->operations_);
     if (!ticket.replaced.empty()) definitions_taken_back_++;
     restore_tables(ticket);
     unlink(ticket);
@@ -925,6 +931,8 @@ void Store::close() {
         poisoned = !poison_.empty();
         definitions_told_.notify_all();
     }
+    // A load finds the store closed from its next step on.
+    std::unique_lock(loads_mutex_).unlock();
     stop_checkpointer();
     stop_housekeeper();
     // One that somebody asked for ends first.

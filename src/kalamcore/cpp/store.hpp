@@ -10,9 +10,11 @@
 #include <condition_variable>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <shared_mutex>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -169,6 +171,7 @@ struct CommitTicket {
     bool sync = false;
     bool streamed = false;
     bool waits = false;  // for its own sync, or for what others do with the commits before it
+    bool held = false;   // a load whose checkpoint is being written, without a batch; by the pending lock
     bool done = false;   // from here on guarded by the pending lock
     std::exception_ptr error;
     CommitTicket* older = nullptr;
@@ -251,6 +254,8 @@ class View final : public Readable {
 // Thread safety: every method may be called from any thread. No method holds a lock while it waits for
 // another thread's work but begin, which waits for the commit lock; who holds that never waits for a sync.
 class Store final : public Readable {
+    friend class SegmentLoad;
+
   public:
     // Replays the log of `directory`, which exists. Throws Corruption, UnknownFormat, IoError.
     Store(std::shared_ptr<FileSystem> files, std::string directory, std::shared_ptr<Clock> clock,
@@ -319,6 +324,13 @@ class Store final : public Readable {
     // Writes what memory holds to hot segments, and lets go of the log up to there. Returns the rows written.
     // Throws IoError where there was no room, and nothing has changed then; Poisoned.
     std::uint64_t checkpoint();
+    // The number of a segment that is about to be written outside of a checkpoint.
+    std::uint64_t new_segment();
+    // Rows of a segment that was written outside of a checkpoint become a commit like any other: as
+    // SegmentLoad tells, which calls it. `probe`: throws where a key of them has a live row in another
+    // segment; false where what memory has must be in segments before that can be told.
+    std::uint64_t commit_segment(const std::shared_ptr<HotSegment>& segment, std::uint32_t version,
+                                 const std::function<bool()>& probe);
     // What is known of cold segments, and their decoded blocks.
     ColdRegistry& cold() { return *cold_; }
     BlockCache& cold_cache() { return cold_cache_; }
@@ -362,6 +374,10 @@ class Store final : public Readable {
                      const std::unordered_map<std::uint64_t, TableState>& tables,
                      std::vector<std::uint64_t>& made, std::vector<std::uint64_t>& removed);
     void discard(const std::vector<std::uint64_t>& made, bool named);
+    bool in_memory(const HotSegment& segment, std::uint64_t keys_max) const;
+    void begin_load(const std::shared_ptr<HotSegment>& segment, std::uint32_t version, CommitTicket& ticket);
+    void end_load(const HotSegment& segment, CommitTicket& ticket, bool done);
+    void enqueue(CommitTicket& ticket);
     void install(const Tiers& written, std::shared_ptr<const SegmentMap> segments,
                  std::uint64_t checkpointed);
     void start_checkpointer() noexcept;
@@ -426,6 +442,9 @@ class Store final : public Readable {
     std::shared_ptr<const Tiers> tiers_;
     MemTable* memtable_ = nullptr;  // the active one of tiers_; guarded by the commit lock
     std::atomic<std::uint64_t> generation_{0};
+
+    // Shared by loads while they work; close waits for them. Taken before any other.
+    std::shared_mutex loads_mutex_;
 
     // One checkpoint at a time. Taken before the commit lock.
     std::mutex checkpoint_mutex_;

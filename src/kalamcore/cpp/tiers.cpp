@@ -4,13 +4,15 @@
 #include <deque>
 #include <utility>
 
+#include "column_gather.hpp"
+
 namespace kalam {
 
 namespace {
 
 constexpr std::size_t kRowsAtOnce = 256;
-// Of a block, more pieces than this between rows that are not to be shown are copied together.
-constexpr std::size_t kPiecesMax = 8;
+// Blocks of so many pieces between rows that are not to be shown are copied into larger batches.
+constexpr std::size_t kPiecesMax = 1;
 
 RowRef reference(const Version& version) {
     return {version.data(), version.length, version.sequence, version.deleted};
@@ -89,8 +91,10 @@ class SegmentRows final : public RowSource {
             if (sequence > snapshot_ && is_above(segment_, snapshot_)) continue;
             bool deleted = block_->deleted(inside);
             if (deleted && !deleted_) continue;
-            Place place{bytes.size(), 0, 0, sequence, deleted};
-            block_->append_row(inside, bytes);
+            bool wanted = deleted || !filter_ || filter_->wants(*block_, inside);
+            if (!wanted && !in_place_) continue;
+            Place place{bytes.size(), 0, 0, sequence, deleted, wanted};
+            if (wanted) block_->append_row(inside, bytes);
             place.key = bytes.size();
             if (keys) block_->append_key(inside, bytes);
             place.end = bytes.size();
@@ -98,10 +102,16 @@ class SegmentRows final : public RowSource {
         }
         for (std::size_t at = 0; at < places_.size(); at++) {
             const Place& place = places_[at];
-            out[at] = {bytes.data() + place.row, place.key - place.row, place.sequence, place.deleted};
+            out[at] = {place.wanted ? bytes.data() + place.row : nullptr, place.key - place.row,
+                       place.sequence, place.deleted};
             if (keys) keys[at] = {bytes.data() + place.key, place.end - place.key};
         }
         return places_.size();
+    }
+
+    void only(const BlockFilter& filter, bool in_place) override {
+        filter_ = &filter;
+        in_place_ = in_place;
     }
 
     void forget() override {
@@ -112,7 +122,7 @@ class SegmentRows final : public RowSource {
     struct Place {
         std::size_t row, key, end;
         std::uint64_t sequence;
-        bool deleted;
+        bool deleted, wanted;
     };
 
     const SortedBlocks& segment_;
@@ -124,6 +134,8 @@ class SegmentRows final : public RowSource {
     std::int64_t block_begin_ = 0;
     std::deque<std::string> given_;
     std::vector<Place> places_;
+    const BlockFilter* filter_ = nullptr;
+    bool in_place_ = false;
 };
 
 class MergedRows final : public RowSource {
@@ -133,12 +145,19 @@ class MergedRows final : public RowSource {
         for (auto& source : sources) {
             heads_.push_back(std::make_unique<Head>());
             heads_.back()->source = std::move(source);
-            heads_.back()->fill();
         }
+    }
+
+    void only(const BlockFilter& filter, bool in_place) override {
+        in_place_ = in_place;
+        for (auto& head : heads_) head->source->only(filter, true);
     }
 
     std::size_t next(RowRef* out, std::size_t max, std::string_view* keys) override {
         std::size_t count = 0;
+        for (auto& head : heads_) {
+            if (!head->begun) head->fill();
+        }
         while (count < max) {
             Head* least = nullptr;
             for (auto& head : heads_) {
@@ -160,6 +179,7 @@ class MergedRows final : public RowSource {
             }
             least->skip();
             if (row.deleted && !deleted_) continue;
+            if (!row.data && !in_place_) continue;
             if (keys) keys[count] = key;
             out[count++] = row;
         }
@@ -178,8 +198,10 @@ class MergedRows final : public RowSource {
         std::string_view keys[kAtOnce];
         std::size_t at = 0;
         std::size_t filled = 0;
+        bool begun = false;
 
         void fill() {
+            begun = true;
             at = 0;
             filled = source->next(rows, kAtOnce, keys);
         }
@@ -190,6 +212,7 @@ class MergedRows final : public RowSource {
 
     std::vector<std::unique_ptr<Head>> heads_;
     const bool reverse_, deleted_;
+    bool in_place_ = false;
 };
 
 // Throws ColdMiss with all that a read between the bounds needs.
@@ -474,10 +497,21 @@ void rows_as_arrow(const PartitionSources& sources, const std::shared_ptr<const 
         std::sort(hidden.begin(), hidden.end());
 
         bool same = segment->layout().version() == reader.layout().version();
+        bool each_row = above || (!deleted && range->tombstones);
+        std::vector<int> read = columns;
+        if (each_row) {
+            read.push_back(kSequenceColumn);
+            read.push_back(kDeletedColumn);
+        }
+        // Of many blocks the columns asked for are gathered; of one it is given what it has.
+        bool many = same && segment->block_of(begin) != segment->block_of(end - 1);
+        ColumnGatherer gatherer(segment->shared_layout(), same ? columns : std::vector<int>(), batch_rows);
+        ScanMemory memory;
         ArrowBuilder builder(reader, columns);
         std::size_t next_hidden = 0;
         for (std::uint32_t number = segment->block_of(begin); begin < end; number++) {
-            std::shared_ptr<const ColumnBlock> block = segment->block(number);
+            std::shared_ptr<const ColumnBlock> block =
+                many ? segment->passing_block(number, read, memory) : segment->block(number);
             std::int64_t base = segment->block_begin(number);
             std::int64_t stop = std::min(end, base + block->rows());
             std::vector<std::pair<std::int64_t, std::int64_t>> pieces;
@@ -486,7 +520,7 @@ void rows_as_arrow(const PartitionSources& sources, const std::shared_ptr<const 
                 if (row > from) pieces.emplace_back(from - base, row - base);
                 from = row + 1;
             };
-            if (above || (!deleted && range->tombstones)) {
+            if (each_row) {
                 for (std::int64_t row = begin; row < stop; row++) {
                     bool is_hidden = next_hidden < hidden.size() && hidden[next_hidden] == row;
                     while (next_hidden < hidden.size() && hidden[next_hidden] == row) next_hidden++;
@@ -500,24 +534,28 @@ void rows_as_arrow(const PartitionSources& sources, const std::shared_ptr<const 
                 }
             }
             if (from < stop) pieces.emplace_back(from - base, stop - base);
-            if (same && pieces.size() <= kPiecesMax) {
-                for (const auto& [first, last] : pieces) {
+            for (auto [first, last] : pieces) {
+                if (same && !many && pieces.size() <= kPiecesMax) {
                     batches.push_back(ColumnBlock::slice(block, first, last, columns));
+                    continue;
                 }
-            } else {
+                while (same && first < last) {
+                    std::int64_t taken = gatherer.add(*block, first, last);
+                    first += taken;
+                    if (first < last || gatherer.rows() >= batch_rows) batches.push_back(gatherer.finish());
+                }
                 std::string bytes;
-                for (const auto& [first, last] : pieces) {
-                    for (std::int64_t row = first; row < last; row++) {
-                        bytes.clear();
-                        block->append_row(row, bytes);
-                        RowRef one{bytes.data(), bytes.size(), block->sequence(row), block->deleted(row)};
-                        while (builder.append(&one, 1) == 0) batches.push_back(builder.finish());
-                    }
+                for (std::int64_t row = first; row < last; row++) {
+                    bytes.clear();
+                    block->append_row(row, bytes);
+                    RowRef one{bytes.data(), bytes.size(), block->sequence(row), block->deleted(row)};
+                    while (builder.append(&one, 1) == 0) batches.push_back(builder.finish());
+                    if (builder.rows() >= batch_rows) batches.push_back(builder.finish());
                 }
-                if (builder.rows() >= batch_rows) batches.push_back(builder.finish());
             }
             begin = stop;
         }
+        if (gatherer.rows() > 0) batches.push_back(gatherer.finish());
         if (builder.rows() > 0) batches.push_back(builder.finish());
     }
     if (sources.memory.empty()) return;

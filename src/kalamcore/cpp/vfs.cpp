@@ -6,6 +6,12 @@
 #include "errors.hpp"
 
 namespace kalam {
+
+bool lacks_room(const IoError& error) {
+    return error.code == ENOSPC || error.code == EDQUOT || error.code == EFBIG || error.code == EMFILE ||
+           error.code == ENFILE || error.code == ENOMEM;
+}
+
 namespace {
 
 std::string parent_of(const std::string& path) {

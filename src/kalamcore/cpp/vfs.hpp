@@ -14,7 +14,12 @@
 #include <string_view>
 #include <vector>
 
+#include "errors.hpp"
+
 namespace kalam {
+
+// Whether an operation failed for want of room, after which it may be tried again; nothing else may.
+bool lacks_room(const IoError& error);
 
 class File {
   public:

@@ -11,6 +11,7 @@ from kalamdb.auth import Action
 from kalamdb.errors import InvalidParameter, InvalidValue, UndefinedColumn
 from kalamdb.execution import dml
 from kalamdb.execution.defaults import default_expression, default_values
+from kalamdb.execution.segment_load import Progress, is_worth_a_segment, load
 from kalamdb.result import Result
 from kalamdb.sql.dml import Insert, ValuesRows
 from kalamdb.sql.expressions import ColumnReference, FunctionCall, Literal, Parameter
@@ -24,20 +25,24 @@ if TYPE_CHECKING:
     from kalamdb.sql.names import TableName
 
 
-def insert_data(name: TableName, data: Any, context: Context) -> Result:
+def insert_data(name: TableName, data: Any, context: Context, progress: Progress | None = None) -> Result:
     """Insert anything that speaks Arrow (`__arrow_c_stream__`, `__arrow_c_array__`), or a list of dicts, whole.
 
-    Columns are matched by name; those that the data has not take their defaults.
+    Columns are matched by name; those that the data has not take their defaults. `progress`: told how many rows were
+    written, and of how many.
     """
     schema = dml.writable_table(name, Action.INSERT, context)
     if hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__"):
-        return _insert_arrow(schema, _as_table(data), context)
+        return _insert_arrow(schema, _as_table(data), context, progress)
     if (
         isinstance(data, Sequence)
         and not isinstance(data, (str, bytes))
         and all(isinstance(r, Mapping) for r in data)
     ):
-        return _insert_dicts(schema, data, context)
+        result = _insert_dicts(schema, data, context)
+        if progress is not None:
+            progress(len(data), len(data))
+        return result
     raise InvalidParameter(
         f"insert takes an Arrow table, a pandas or Polars data frame or a list of dicts, not {type(data).__name__}"
     )
@@ -61,14 +66,27 @@ def _insert_dicts(schema: TableSchema, rows: Sequence[Mapping[str, Any]], contex
     return dml.write(schema, dml.complete_rows(schema, columns, given, context), [], None, context)
 
 
-def _insert_arrow(schema: TableSchema, table: pa.Table, context: Context) -> Result:
-    import pyarrow as pa
-
+def _insert_arrow(
+    schema: TableSchema, table: pa.Table, context: Context, progress: Progress | None
+) -> Result:
     for name in table.column_names:
         if schema.column(name) is None:
             raise UndefinedColumn(f'column "{name}" of relation "{schema.qualified_name}" does not exist')
     if len(set(table.column_names)) != len(table.column_names):
         raise InvalidParameter(f"the data has two columns of one name: {', '.join(table.column_names)}")
+    if is_worth_a_segment(schema, table, context):
+        _load(schema, table, context, progress)
+    else:
+        _write(schema, table, context)
+        if progress is not None:
+            progress(table.num_rows, table.num_rows)
+    return Result.affected(table.num_rows, f"Inserted {table.num_rows} row(s)")
+
+
+def _columns(schema: TableSchema, table: pa.Table, context: Context) -> list[Any]:
+    """The data as the table's columns, in their canonical types, with the defaults of those it has not."""
+    import pyarrow as pa
+
     arrays = []
     for column in schema.columns:
         if column.name in table.column_names:
@@ -78,8 +96,38 @@ def _insert_arrow(schema: TableSchema, table: pa.Table, context: Context) -> Res
         else:
             array = _default_array(column, table.num_rows, context)
         arrays.append(array)
+    return arrays
+
+
+def _load(schema: TableSchema, table: pa.Table, context: Context, progress: Progress | None) -> None:
+    """Write the rows to a segment of their own, cast some at a time."""
+    import pyarrow as pa
+
+    # At once, as the rows are put in its order; and JSON, whose errors count the rows as they were given.
+    for column in schema.columns:
+        if column.name in table.column_names:
+            if column.name != schema.primary_key and column.type.name is not TypeName.JSON:
+                continue
+            at = table.column_names.index(column.name)
+            array = _cast(schema, column.name, table.column(at), column.type)
+            table = table.set_column(at, column.name, array)
+        elif column.name == schema.primary_key and column.default is not None:
+            table = table.append_column(column.name, _default_array(column, table.num_rows, context))
+    if schema.primary_key in table.column_names:
+        keys = table.column(schema.primary_key)
+    else:
+        keys = pa.chunked_array(
+            [pa.nulls(table.num_rows, arrow_type(schema.column(schema.primary_key).type))]
+        )
+    load(schema, table, keys, lambda some: _columns(schema, some, context), context, progress)
+
+
+def _write(schema: TableSchema, table: pa.Table, context: Context) -> None:
+    """Write the rows through the log, or to the open transaction."""
+    import pyarrow as pa
+
     names = [column.name for column in schema.columns]
-    canonical = pa.table(arrays, names=names)
+    canonical = pa.table(_columns(schema, table, context), names=names)
     batch = WriteBatch(context.snapshot)
     rows, partition = context.rows_of(schema), context.partition(schema)
     try:
@@ -94,7 +142,6 @@ def _insert_arrow(schema: TableSchema, table: pa.Table, context: Context) -> Res
         raise
     except core.CoreError as error:
         raise dml.value_error(error, schema) from error
-    return Result.affected(table.num_rows, f"Inserted {table.num_rows} row(s)")
 
 
 _ONE_A_STATEMENT = frozenset({"now", "current_timestamp", "current_user", "current_role"})

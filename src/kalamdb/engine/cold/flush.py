@@ -9,7 +9,8 @@ and cold are the same versions, and count once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ from kalamdb.engine.segments import (
     row_schema,
 )
 from kalamdb.engine.tables import TableRows
-from kalamdb.errors import StorageConflict, StorageOutcomeUnknown
+from kalamdb.errors import JobCancelled, StorageConflict, StorageOutcomeUnknown
 from kalamdb.schema import TableSchema
 from kalamdb.storage.definition import LOCAL
 from kalamdb.types import cast_arrow
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 PARTITIONS_AT_ONCE = 512
 """Partitions whose places are written by one commit."""
 ROWS_AT_ONCE = 8192
+SIDE_BY_SIDE = 8
+SMALL_ROWS = 4096
+"""Partitions of no more rows are written several at a time."""
 COMMITS_MAX = 8
 SEQUENCE, DELETED = -1, -3
 
@@ -57,9 +61,11 @@ def flush_table(tier: ColdTier, schema: TableSchema, context: JobContext) -> str
     chosen = context.parameters.get("partitions")
     places = tier.places.of_table(schema.table_id)
     watermarks = {partition: place.watermark for partition, place in places.items()}
-    unflushed = [
-        partition for partition, _, oldest in engine.store.unflushed(schema.table_id, watermarks) if oldest
-    ]
+    unflushed = {
+        partition: count
+        for partition, count, oldest in engine.store.unflushed(schema.table_id, watermarks)
+        if oldest
+    }
     wanted = sorted(unflushed if chosen is None else set(unflushed) & {name.encode() for name in chosen})
     if any(partition not in places for partition in wanted):
         tier.require_storage(schema.options.storage_id or LOCAL)
@@ -71,12 +77,12 @@ def flush_table(tier: ColdTier, schema: TableSchema, context: JobContext) -> str
         tier.places.write(fresh, tier.now())
         places |= {place.partition.encode(): place for place in fresh}
         ended: list[ColdPlace] = []
+
+        def work(partition: bytes) -> ColdPlace | None:
+            return _flush_partition(tier, writer, rows, places[partition], view, upto)  # noqa: B023
+
         try:
-            for partition in some:
-                context.check()
-                place = _flush_partition(tier, writer, rows, places[partition], view, upto)
-                if place is None:
-                    continue
+            for place in _side_by_side(work, some, unflushed, context):
                 ended.append(place)
                 done_rows += place.rows
                 done_bytes += place.bytes
@@ -96,6 +102,56 @@ def flush_table(tier: ColdTier, schema: TableSchema, context: JobContext) -> str
             context.check()
             compact_partition(tier, schema, places[partition], context)
     return f"flushed {flushed} partition(s)"
+
+
+def _side_by_side(
+    work: Callable[[bytes], ColdPlace | None],
+    partitions: Sequence[bytes],
+    rows: Mapping[bytes, int],
+    context: JobContext,
+) -> Iterator[ColdPlace]:
+    """What the work gives of each partition, as it ends. Small ones wait for the disk together: a sync serves
+    several. Large ones, which take memory, come one at a time.
+
+    Whatever fails, or ends the job, what was begun is ended, and given, before that is raised.
+    """
+    small = [partition for partition in partitions if rows[partition] <= SMALL_ROWS]
+    alone = [partition for partition in partitions if rows[partition] > SMALL_ROWS]
+    if len(small) == 1:
+        small, alone = [], [*small, *alone]
+    failure: BaseException | None = None
+    if small:
+        context.check()
+        with ThreadPoolExecutor(SIDE_BY_SIDE, "kalamdb-flush") as pool:
+            running = [pool.submit(work, partition) for partition in small]
+            for one in as_completed(running):
+                if one.cancelled():
+                    continue
+                error = one.exception()
+                place = one.result() if error is None else None
+                if place is not None:
+                    yield place
+                if error is None:
+                    error = _stopped(context)
+                if error is not None:
+                    failure = failure or error
+                    for other in running:
+                        other.cancel()
+    if failure is not None:
+        raise failure
+    for partition in alone:
+        context.check()
+        place = work(partition)
+        if place is not None:
+            yield place
+
+
+def _stopped(context: JobContext) -> JobCancelled | None:
+    try:
+        context.check()
+    except JobCancelled as stopped:
+        return stopped
+    return None
 
 
 def _flush_partition(
