@@ -81,7 +81,10 @@ def test_opening_asks_no_storage(filled: Database, world: World) -> None:
     assert gate.calls == []
 
 
-def test_a_storage_that_goes_away_between_two_partitions_keeps_the_first_flushed(filled: Database) -> None:
+def test_a_storage_that_goes_away_between_two_partitions_keeps_the_first_flushed(
+    filled: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kalamdb.engine.cold.flush.SIDE_BY_SIDE", 1)
     for user in ("alice", "bob"):
         filled.session(user).execute("INSERT INTO t VALUES (200, 2)")
     gate = Gate(filled)
