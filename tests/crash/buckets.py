@@ -40,18 +40,19 @@ ROWS = 8
 
 @contextmanager
 def in_a_hurry() -> Iterator[None]:
-    """Waits and time limits of a storage are short: there is no crowd to be kind to."""
+    """Waits of a storage are short, there is no crowd to be kind to; and its time limits, but not so short that a busy
+    machine is taken for a storage that does not answer."""
     module = "kalamdb.storage.object_store."
     build = ObjectStoreBackend.__init__
 
     def quick(self: ObjectStoreBackend, *arguments: object) -> None:
-        build(self, *arguments, request_timeout_s=0.4)  # type: ignore[arg-type]
+        build(self, *arguments, request_timeout_s=3.0)  # type: ignore[arg-type]
 
     with (
         mock.patch(module + "FIRST_WAIT_S", 0.005),
         mock.patch(module + "LONGEST_WAIT_S", 0.02),
-        mock.patch(module + "RETRY_TIMEOUT_S", 0.2),
-        mock.patch(module + "REPEAT_TIMEOUT_S", 0.2),
+        mock.patch(module + "RETRY_TIMEOUT_S", 4.0),
+        mock.patch(module + "REPEAT_TIMEOUT_S", 4.0),
         mock.patch.object(ObjectStoreBackend, "__init__", quick),
     ):
         yield

@@ -342,3 +342,42 @@ def test_in_memory_there_is_a_cold_tier_too() -> None:
         db.flush()
         db.compact()
         assert db.execute("SELECT count(*), sum(n) FROM t").fetchall() == [(100, sum(range(50, 100)))]
+
+
+@pytest.mark.parametrize("cache_bytes", [0, 64 << 20])
+def test_more_partitions_than_are_remembered_are_read_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, cache_bytes: int
+) -> None:
+    monkeypatch.setattr("kalamdb.engine.cold.tier.PARTITIONS_MAX", 2)
+    db = world.open(cache_bytes=cache_bytes)
+    db.execute("CREATE USER TABLE t (id BIGINT PRIMARY KEY, n INT)")
+    users = [f"user {number}" for number in range(7)]
+    for turn in range(2):
+        for number, user in enumerate(users):
+            rows = [(turn * 10 + key, number) for key in range(5)]
+            db.session(user).executemany("INSERT INTO t VALUES (?, ?)", rows)
+        db.flush()
+    for again in world.lives({"cache_bytes": cache_bytes}):
+        for _ in range(2):
+            for number, user in enumerate(users):
+                session = again.session(user)
+                assert session.execute("SELECT n FROM t WHERE id = 12").fetchall() == [(number,)]
+                assert session.execute("SELECT count(*), sum(n) FROM t").fetchall() == [(10, 10 * number)]
+                assert session.execute("UPDATE t SET n = n WHERE id = 3").rowcount == 1
+        assert again.execute("SELECT count(*) FROM all_users.default.t").fetchall() == [(70,)]
+
+
+def test_a_reader_that_a_flush_overtook_does_not_bring_the_manifest_before_back(world: World) -> None:
+    db = world.open(cache_bytes=0)
+    db.execute("CREATE TABLE t (id BIGINT PRIMARY KEY)")
+    db.execute("INSERT INTO t VALUES (1)")
+    db.flush()
+    place = place_of(db, "t")
+    overtaken = db.cold.find_manifest(place)
+    db.execute("INSERT INTO t VALUES (2)")
+    db.flush()
+
+    assert db.cold.remember(place, overtaken).manifest.generation == 2
+    db.cold.tell(place.table_id, b"")
+    assert db.execute("SELECT id FROM (SELECT * FROM t) ORDER BY id").fetchall() == [(1,), (2,)]
+    assert db.execute("SELECT count(*) FROM t").fetchall() == [(2,)]

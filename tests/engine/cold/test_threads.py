@@ -151,3 +151,80 @@ def test_no_row_is_lost_or_doubled_among_writers_readers_flush_and_compaction(
         again.flush()
         again.compact()
         assert session.execute("SELECT count(*) FROM t").fetchall() == [(len(wanted) + 2 * KEYS,)]
+
+
+@pytest.mark.parametrize("road", [{}, {"cache_bytes": 0, "memtable_bytes": 512}], ids=["cached", "uncached"])
+def test_a_table_is_altered_while_its_rows_are_written_read_flushed_and_compacted(
+    world: World, road: dict[str, int]
+) -> None:
+    db = world.open(durability="normal", **road)
+    db.cold.segment_bytes_max = 600
+    db.cold.grace_s = 600.0
+    db.execute("CREATE TABLE t (id BIGINT PRIMARY KEY, n INT)")
+    ended = threading.Event()
+    findings: list[str] = []
+    columns: list[str] = []
+    written: dict[int, tuple[int, dict[str, str]]] = {}
+
+    def alter() -> None:
+        for number in range(8):
+            db.execute(f"ALTER TABLE t ADD COLUMN c{number} TEXT NOT NULL DEFAULT 'd{number}'")
+            columns.append(f"c{number}")
+            while len(written) < (number + 1) * 12 and not ended.is_set():
+                ended.wait(0.001)
+
+    def insert() -> None:
+        for key in range(100):
+            known = list(columns)
+            values = [key, key, *(f"{name} of {key}" for name in known)]
+            db.execute(
+                f"INSERT INTO t ({', '.join(['id', 'n', *known])}) VALUES ({', '.join('?' * len(values))})",
+                values,
+            )
+            written[key] = key, dict(zip(known, values[2:], strict=True))
+
+    def read() -> None:
+        while not ended.is_set():
+            there = len(written)
+            rows = db.execute("SELECT id, n FROM t ORDER BY id").fetchall()
+            assert [row[0] for row in rows][:there] == list(range(there))
+            result = db.execute("SELECT * FROM (SELECT * FROM t) ORDER BY id")
+            assert len(result.fetchall()) >= there
+
+    def guarded(work: Callable[[], object]) -> None:
+        try:
+            work()
+        except BaseException:
+            findings.append(traceback.format_exc())
+            ended.set()
+
+    def until_the_end(work: Callable[[], object]) -> Callable[[], None]:
+        def repeat() -> None:
+            while not ended.is_set():
+                work()
+
+        return repeat
+
+    first = [threading.Thread(target=guarded, args=(work,)) for work in (alter, insert)]
+    others = [
+        threading.Thread(target=guarded, args=(work,))
+        for work in (read, until_the_end(lambda: db.flush("t")), until_the_end(lambda: db.compact("t")))
+    ]
+    for thread in first + others:
+        thread.start()
+    for thread in first:
+        thread.join(120)
+    ended.set()
+    for thread in others:
+        thread.join(120)
+
+    assert not findings, "\n".join(findings)
+    wanted = [
+        (key, n, *(given.get(name, f"d{name[1:]}") for name in columns))
+        for key, (n, given) in sorted(written.items())
+    ]
+    for again in world.lives({}):
+        assert again.execute("SELECT * FROM t ORDER BY id").fetchall() == wanted
+        again.flush()
+        again.compact()
+        assert again.execute("SELECT * FROM (SELECT * FROM t) ORDER BY id").fetchall() == wanted

@@ -235,10 +235,9 @@ class ColdTier:
         StorageUnavailable where the whole storage is not there.
         """
         found = self.find_manifest(place)
-        manifest = found.manifest
-        if place.generation > (0 if manifest is None else manifest.generation):
+        if place.generation > generation_of(found):
             require_files(self.backend(place.storage_id))
-            what = "is missing, and was there" if manifest is None else "is an older one than was there"
+            what = "is missing, and was there" if found.manifest is None else "is an older one than was there"
             raise Corruption(
                 f'the manifest in {place.folder} of storage "{place.storage_id}" {what}; bring it back from a backup '
                 "of the storage"
@@ -260,10 +259,15 @@ class ColdTier:
             return False
 
     def remember(self, place: ColdPlace, found: Found) -> LoadedPartition:
-        """A manifest that was just read or written, from now on the one that reads go by (once the core is told)."""
+        """A manifest that was just read or written; the one that reads go by from now on, once the core is told: this,
+        unless a newer one is known."""
         key = (place.table_id, place.partition.encode())
         with self._lock:
-            old = self._partitions.pop(key, None)
+            old = self._partitions.get(key)
+            if old is not None and generation_of(old.found) > generation_of(found):
+                # Whoever read this one was overtaken by a flush; to go on from it would leave out what that moved.
+                return old
+            self._partitions.pop(key, None)
             known = {segment.info.file: segment for segment in old.segments} if old is not None else {}
             infos = found.manifest.segments if found.manifest is not None else ()
             segments = [known.get(info.file) or self._loaded_segment(place, info) for info in infos]
@@ -299,6 +303,9 @@ class ColdTier:
             loaded = self._partitions.get((table_id, partition))
         if loaded is not None:
             self._tell(loaded)
+        else:
+            # It was given up for others meanwhile. The core must not go on with the manifest before.
+            self.engine.store.forget_cold(table_id, partition)
 
     def _tell(self, loaded: LoadedPartition) -> None:
         place, manifest = loaded.place, loaded.manifest
@@ -331,6 +338,13 @@ class ColdTier:
         self.engine.store.set_cold(
             place.table_id, partition, manifest.generation, manifest.watermark, described
         )
+        with self._lock:
+            now = self._partitions.get((place.table_id, partition))
+        if now is None:
+            self.engine.store.forget_cold(place.table_id, partition)
+        elif generation_of(now.found) > manifest.generation:
+            # While its segments were read it was overtaken, and the newer one may have been forgotten since.
+            self._tell(now)
 
     def forget_table(self, table_id: int) -> None:
         """The table is gone."""
@@ -347,6 +361,11 @@ class ColdTier:
             for segment in loaded.segments if loaded is not None else ():
                 self._segments.pop(segment.number, None)
         self.engine.store.forget_cold(table_id, partition)
+
+
+def generation_of(found: Found) -> int:
+    """Of the partition's own manifest; 0 where there is none."""
+    return 0 if found.manifest is None else found.manifest.generation
 
 
 def _whole(batch: pa.RecordBatch) -> pa.RecordBatch:
