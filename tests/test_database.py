@@ -17,7 +17,6 @@ from kalamdb.errors import (
     InvalidName,
     InvalidParameter,
     InvalidSetting,
-    NotSupportedError,
     UndefinedNamespace,
     UnknownFormat,
 )
@@ -145,11 +144,6 @@ def test_settings_are_checked_when_opening(tmp_path):
     with pytest.raises(InvalidSetting):
         kalamdb.open(tmp_path / "data", no_such_setting=1)
     assert not (tmp_path / "data").exists()
-
-
-def test_read_only_is_refused_until_it_exists(tmp_path):
-    with pytest.raises(NotSupportedError):
-        kalamdb.open(tmp_path / "data", read_only=True)
 
 
 def test_sessions_are_for_names_that_users_may_have(db):

@@ -77,7 +77,31 @@ cdef extern from "cold_segment.hpp" namespace "kalam" nogil:
                                                  unique_ptr[ArrowInput] batch) except +raise_core_error
 
 
+cdef extern from "hot_segment.hpp" namespace "kalam" nogil:
+    cdef cppclass HotSegmentEntry:
+        HotSegmentEntry()
+        uint64_t number
+        uint64_t table_id
+        uint64_t file_bytes
+        uint32_t index_crc
+        uint64_t sequence_base
+
+    string hot_segment_name_of "kalam::hot_segment_name"(uint64_t number) except +raise_core_error
+
+
+cdef extern from "checkpoint_file.hpp" namespace "kalam" nogil:
+    cdef cppclass CheckpointState:
+        uint64_t last_sequence
+        int64_t lease_end_ms
+        vector[HotSegmentEntry] segments
+
+
 cdef extern from "store.hpp" namespace "kalam" nogil:
+    cdef enum class StoreAccess:
+        own
+        checkpoint
+        log
+
     cdef enum class OperationKind:
         kInsert
         kReplace
@@ -94,6 +118,12 @@ cdef extern from "store.hpp" namespace "kalam" nogil:
         shared_ptr[const RowReader] reader
         vector[string] column_names
         int64_t deleted_retention_ms
+
+    cdef cppclass CppAdoptedTable "kalam::AdoptedTable":
+        CppAdoptedTable()
+        uint64_t table_id
+        TableDescription description
+        vector[HotSegmentEntry] segments
 
     cdef cppclass BatchMark "kalam::WriteBatch::Mark":
         BatchMark()
@@ -153,6 +183,7 @@ cdef extern from "store.hpp" namespace "kalam" nogil:
         uint64_t memtable_bytes
         uint64_t hot_cache_bytes
         uint64_t cold_cache_bytes
+        StoreAccess access
 
     cdef cppclass StoreStatistics:
         uint64_t memtable_bytes
@@ -199,6 +230,13 @@ cdef extern from "store.hpp" namespace "kalam" nogil:
             except +raise_core_error
         void drop_flushed(uint64_t table_id, const unordered_map[string, uint64_t]& watermarks) \
             except +raise_core_error
+        CheckpointState hold_segments() except +raise_core_error
+        void release_segments() except +raise_core_error
+        uint64_t erase_partition(const vector[uint64_t]& table_ids,
+                                 string_view partition) except +raise_core_error
+        void purge_log() except +raise_core_error
+        uint64_t adopt(const string& directory, const vector[CppAdoptedTable]& tables, uint64_t last_sequence,
+                       int64_t lease_end_ms) except +raise_core_error
         StoreStatistics statistics() except +raise_core_error
         CppSnowflakes& snowflakes()
         cpp_bool closed()
@@ -227,6 +265,9 @@ cdef extern from "segment_check.hpp" namespace "kalam" nogil:
         cpp_bool readable
 
     SegmentSurvey survey_segments(CppFileSystem& files, const string& directory) except +raise_core_error
+    void verify_segment_of "kalam::verify_segment"(
+        CppFileSystem& files, const string& directory, const HotSegmentEntry& entry
+    ) except +raise_core_error
     void lower_checkpoint_to "kalam::lower_checkpoint"(
         CppFileSystem& files, const string& directory, uint64_t lsn
     ) except +raise_core_error

@@ -1,6 +1,6 @@
 """The native half of the engine: log, memtable, streams and commit order as one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, final
 
 from typing_extensions import disjoint_base
@@ -112,8 +112,11 @@ class Store(Readable):
         memtable_bytes: int = 67108864,
         hot_cache_bytes: int = 67108864,
         cold_cache_bytes: int = 67108864,
+        access: str = "own",
     ) -> None:
-        """Locks nothing; replays the log of `directory`. Raises CorruptionError, UnknownFormatError, IoError."""
+        """Locks nothing; replays the log of `directory`. `access`: "own", or, to change nothing, "checkpoint" (as of the
+        last one, beside the owner) or "log" (with the log behind it, where nobody owns the directory). Raises
+        CorruptionError, UnknownFormatError, IoError."""
     @property
     def recovery(self) -> dict[str, object]:
         """records, last_lsn, torn_bytes, torn_file, kept_as."""
@@ -143,6 +146,31 @@ class Store(Readable):
     def checkpoint(self) -> int:
         """Writes what memory holds to hot segments and lets go of the log up to there; the rows written. Raises
         IoError where there was no room, and nothing has changed then; PoisonedError."""
+    def hold_segments(self) -> dict[str, Any]:
+        """Checkpoints, and keeps the files of its hot segments in place until release_segments(), once for each call.
+
+        {last_sequence, lease_end_ms, segments: [(number, table_id, bytes, checksum of the index, what is added to its
+        sequence numbers)], of a table the newest first}. Raises as checkpoint."""
+    def release_segments(self) -> None:
+        """Lets what hold_segments() kept go where it is no longer needed."""
+    def erase_partition(self, table_ids: Iterable[int], partition: bytes) -> int:
+        """Checkpoints, then writes the hot segments of these tables anew without a partition's rows; how many went."""
+    def purge_log(self) -> None:
+        """Checkpoints, and leaves of the log only what was written since this began; the rest becomes zeros and goes.
+        Raises as checkpoint."""
+    def adopt(
+        self,
+        directory: str,
+        tables: Iterable[tuple[int, Reader, Sequence[str], Iterable[tuple[int, int, int, int, int]]]],
+        *,
+        last_sequence: int,
+        lease_end_ms: int,
+    ) -> int:
+        """Takes rows of another database's segments in, with their sequence numbers; how many.
+
+        `tables`: (table_id, Reader, column names, segments as hold_segments() tells them) each, for a table id that
+        nobody wrote to. The rows are seen from the next commit on, whose sequence number is above `last_sequence`; ids
+        given from now on are of unix millisecond `lease_end_ms` or later."""
     def add_cold_table(self, table_id: int) -> None:
         """From now on partitions of the table may have something cold: a row each in the reserved table says which."""
     def drop_cold_table(self, table_id: int) -> None:
@@ -196,6 +224,9 @@ class Store(Readable):
     def snowflake_ids(self, count: int) -> bytearray: ...
     def close(self) -> None: ...
 
+def hot_segment_name(number: int) -> str:
+    """The name of a hot segment's file."""
+
 @final
 class Block:
     """A decoded block of a cold segment, held in memory."""
@@ -240,6 +271,9 @@ def check_segments(files: FileSystem, directory: str) -> dict[str, Any]:
     """What is wrong with a checkpoint and its hot segments, to which nobody writes: findings, a list of (file, offset,
     what); lsn, the record of the log up to which all is in segments, 0 where there is no checkpoint, None where it
     cannot be read. Every block is read. Raises UnknownFormatError, IoError."""
+
+def verify_segment(files: FileSystem, directory: str, segment: tuple[int, int, int, int, int]) -> None:
+    """Reads every block of a segment, as hold_segments() tells it. Raises CorruptionError, UnknownFormatError, IoError."""
 
 def lower_checkpoint(files: FileSystem, directory: str, lsn: int) -> None:
     """Before a repair cuts the log at record `lsn`: a checkpoint whose place in it is behind that has it there."""

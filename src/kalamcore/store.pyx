@@ -267,7 +267,7 @@ cdef class Store(Readable):
                   RandomSource random=None, uint64_t wal_file_bytes=67108864,
                   uint64_t stream_bytes_max=67108864, int64_t sync_interval_ms=100,
                   int worker_id=0, str hot_directory=None, uint64_t memtable_bytes=67108864,
-                  uint64_t hot_cache_bytes=67108864, uint64_t cold_cache_bytes=67108864):
+                  uint64_t hot_cache_bytes=67108864, uint64_t cold_cache_bytes=67108864, str access="own"):
         cdef StoreOptions options
         cdef string path = directory.encode("utf-8", "surrogateescape")
         cdef Clock time = Clock.system() if clock is None else clock
@@ -280,6 +280,12 @@ cdef class Store(Readable):
         options.memtable_bytes = memtable_bytes
         options.hot_cache_bytes = hot_cache_bytes
         options.cold_cache_bytes = cold_cache_bytes
+        if access == "checkpoint":
+            options.access = StoreAccess.checkpoint
+        elif access == "log":
+            options.access = StoreAccess.log
+        elif access != "own":
+            raise ValueError(f"access is own, checkpoint or log, not {access!r}")
         if hot_directory is not None:
             options.hot_directory = hot_directory.encode("utf-8", "surrogateescape")
         with nogil:
@@ -356,6 +362,80 @@ cdef class Store(Readable):
         cdef uint64_t rows
         with nogil:
             rows = store.checkpoint()
+        return rows
+
+    # Backups, and what is to leave no trace.
+
+    def hold_segments(self):
+        """Checkpoints, and keeps the files of its hot segments in place until release_segments(), once for each call.
+
+        {last_sequence, lease_end_ms, segments: [(number, table_id, bytes, checksum of the index, what is added to its
+        sequence numbers)], of a table the newest first}. Raises as checkpoint."""
+        cdef CppStore* store = self.opened()
+        cdef CheckpointState held
+        cdef size_t at
+        with nogil:
+            held = store.hold_segments()
+        return {
+            "last_sequence": held.last_sequence,
+            "lease_end_ms": held.lease_end_ms,
+            "segments": [
+                (held.segments[at].number, held.segments[at].table_id, held.segments[at].file_bytes,
+                 held.segments[at].index_crc, held.segments[at].sequence_base)
+                for at in range(held.segments.size())
+            ],
+        }
+
+    def release_segments(self):
+        """Lets what hold_segments() kept go where it is no longer needed."""
+        cdef CppStore* store = self.store.get()
+        with nogil:
+            store.release_segments()
+
+    def erase_partition(self, table_ids, bytes partition not None):
+        """Checkpoints, then writes the hot segments of these tables anew without a partition's rows; how many went."""
+        cdef CppStore* store = self.opened()
+        cdef vector[uint64_t] wanted = table_ids
+        cdef string_view name = view(partition)
+        cdef uint64_t rows
+        with nogil:
+            rows = store.erase_partition(wanted, name)
+        return rows
+
+    def purge_log(self):
+        """Checkpoints, and leaves of the log only what was written since this began; the rest becomes zeros and goes.
+
+        Raises as checkpoint."""
+        cdef CppStore* store = self.opened()
+        with nogil:
+            store.purge_log()
+
+    def adopt(self, str directory not None, tables, *, uint64_t last_sequence, int64_t lease_end_ms):
+        """Takes rows of another database's segments in, with their sequence numbers; how many.
+
+        `tables`: (table_id, Reader, column names, segments as hold_segments() tells them) each, for a table id that
+        nobody wrote to. The rows are seen from the next commit on, whose sequence number is above `last_sequence`; ids
+        given from now on are of unix millisecond `lease_end_ms` or later."""
+        cdef CppStore* store = self.opened()
+        cdef string path = directory.encode("utf-8", "surrogateescape")
+        cdef vector[CppAdoptedTable] adopted
+        cdef CppAdoptedTable table
+        cdef HotSegmentEntry entry
+        cdef uint64_t rows
+        for table_id, reader, column_names, segments in tables:
+            table = CppAdoptedTable()
+            table.table_id = table_id
+            describe(table.description, <Reader?> reader, column_names)
+            for number, old_table_id, size, index_crc, sequence_base in segments:
+                entry.number = number
+                entry.table_id = old_table_id
+                entry.file_bytes = size
+                entry.index_crc = index_crc
+                entry.sequence_base = sequence_base
+                table.segments.push_back(entry)
+            adopted.push_back(table)
+        with nogil:
+            rows = store.adopt(path, adopted, last_sequence, lease_end_ms)
         return rows
 
     # Cold segments. The store reads no storage: what it needs it says by ColdMissError, and is given by these.
@@ -520,6 +600,11 @@ cdef class Store(Readable):
             store.close()
 
 
+def hot_segment_name(uint64_t number):
+    """The name of a hot segment's file."""
+    return (<bytes> hot_segment_name_of(number)).decode("ascii")
+
+
 @cython.final
 cdef class Block:
     """A decoded block of a cold segment, held in memory."""
@@ -626,6 +711,15 @@ def check_segments(FileSystem files not None, str directory not None):
         findings.append((finding.file.decode("utf-8", "surrogateescape"), finding.offset,
                          finding.what.decode("utf-8", "replace")))
     return {"findings": findings, "lsn": found.lsn if found.readable else None}
+
+
+def verify_segment(FileSystem files not None, str directory not None, segment):
+    """Reads every block of a segment, as hold_segments() tells it. Raises CorruptionError."""
+    cdef string path = directory.encode("utf-8", "surrogateescape")
+    cdef HotSegmentEntry entry
+    entry.number, entry.table_id, entry.file_bytes, entry.index_crc, entry.sequence_base = segment
+    with nogil:
+        verify_segment_of(files.files.get()[0], path, entry)
 
 
 def lower_checkpoint(FileSystem files not None, str directory not None, uint64_t lsn):

@@ -15,7 +15,17 @@ cdef extern from "vfs.hpp" namespace "kalam" nogil:
     cdef cppclass CppDirectoryLock "kalam::DirectoryLock":
         pass
 
+    cdef enum class OpenMode:
+        write
+        create
+
+    cdef cppclass CppFile "kalam::File":
+        uint64_t size() except +raise_core_error
+        void write_at(uint64_t offset, const void* data, size_t size) except +raise_core_error
+        void close() except +raise_core_error
+
     cdef cppclass CppFileSystem "kalam::FileSystem":
+        unique_ptr[CppFile] open(const string& path, OpenMode mode) except +raise_core_error
         cpp_bool exists(const string& path) except +raise_core_error
         vector[string] list(const string& directory) except +raise_core_error
         void make_directory(const string& path, unsigned mode) except +raise_core_error

@@ -134,6 +134,18 @@ cdef class FileSystem:
         with nogil:
             self.files.get().write_atomic(name, view)
 
+    def append(self, str path not None, bytes data not None):
+        """Write at the end of a file, making it where it is not there. Not durable: for files that a crash may take."""
+        cdef string name = os.fsencode(path)
+        cdef size_t size = len(data)
+        cdef const char* bytes_of = PyBytes_AS_STRING(data)
+        cdef unique_ptr[CppFile] file
+        with nogil:
+            file = self.files.get().open(
+                name, OpenMode.write if self.files.get().exists(name) else OpenMode.create)
+            file.get().write_at(file.get().size(), bytes_of, size)
+            file.get().close()
+
     def rename(self, str source not None, str target not None):
         """Rename a file, replacing what has the name; durable after sync_directory."""
         cdef string source_name = os.fsencode(source)

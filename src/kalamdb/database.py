@@ -10,7 +10,7 @@ import threading
 import unicodedata
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kalamcore import errors as core
 from kalamcore.ids import Ulids, UuidsV7
@@ -19,17 +19,19 @@ from kalamcore.system import Clock, FileSystem, RandomSource
 from kalamdb.auth import Role
 from kalamdb.catalog.catalog import Catalog, CatalogChange
 from kalamdb.catalog.loading import load_catalog
-from kalamdb.catalog.reserved import DROPPED_TABLES_ID, RESERVED
+from kalamdb.catalog.reserved import DROPPED_TABLES, DROPPED_TABLES_ID, RESERVED
 from kalamdb.engine import Engine
-from kalamdb.engine.cold_schema import COLD_PARTITIONS, COLD_PARTITIONS_ID, key_range
+from kalamdb.engine.cold_schema import COLD_PARTITIONS, has_cold_places
 from kalamdb.engine.core_errors import core_errors_translated
 from kalamdb.engine.jobs_schema import JOBS, JOBS_ID, OPEN
 from kalamdb.errors import (
+    Corruption,
     DatabaseClosed,
     ForkedProcess,
     InvalidName,
     InvalidParameter,
-    NotSupportedError,
+    ReadOnlyDatabase,
+    StorageUnavailable,
     UndefinedTable,
 )
 from kalamdb.execution.write_plan import WritePlans
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from kalamdb.schema import TableSchema
     from kalamdb.sql.query import SimpleSelect
 
+Answer = TypeVar("Answer")
 ROOT = "root"
 USER_NAME_LENGTH_MAX = 128
 MEMORY = ":memory:"
@@ -71,17 +74,20 @@ def open(  # noqa: A001 - kalamdb.open, as the tour has it
     """Open the database in the directory `path`, making it when it is not there; `":memory:"` is a new one in memory.
 
     `settings`: a Settings object, or the path of a TOML file; `overrides`: single settings by name, which win.
+    `read_only`: beside a process that owns the database, too: takes no lock, changes nothing, and shows it as of its
+    last checkpoint at the time of opening.
     Raises DatabaseLocked, Corruption, UnknownFormat, StorageUnavailable, InvalidSetting.
     """
-    if read_only:
-        raise NotSupportedError("read_only is not available in this version; open the directory without it")
     if isinstance(settings, Settings):
         chosen = settings.with_overrides(overrides)
     else:
         chosen = load_settings(None if settings is None else os.fspath(settings), os.environ, overrides)
     if os.fspath(path) == MEMORY:
+        if read_only:
+            raise InvalidParameter("a database in memory is always a new one; open it without read_only")
         return Database(FileSystem.memory(), "/kalamdb", chosen)
-    return Database(FileSystem.posix(), os.path.abspath(os.fspath(path)), chosen)
+    access = "checkpoint" if read_only else "own"
+    return Database(FileSystem.posix(), os.path.abspath(os.fspath(path)), chosen, access=access)
 
 
 class _Ids:
@@ -135,8 +141,12 @@ class Database:
         *,
         clock: Clock | None = None,
         random: RandomSource | None = None,
+        access: str = "own",
     ) -> None:
+        """`access`: "own", or, to change nothing, "checkpoint" (beside the owner) or "log" (where there is none)."""
         self.settings = settings
+        self._access = access
+        self.read_only = access != "own"
         self.path = path
         self.functions = builtin_functions()
         self._clock = clock or Clock.system()
@@ -147,6 +157,7 @@ class Database:
         self._transactions: weakref.WeakSet[OpenTransaction] = weakref.WeakSet()
         self._transactions_lock = threading.Lock()
         self._jobs_lock = threading.RLock()
+        self._reopening = threading.Lock()
         self._jobs: JobRunner | None = None
         self._policies: PolicySchedule | None = None
         self.select_plans: dict[tuple[SimpleSelect, str], Plan] = {}
@@ -156,9 +167,30 @@ class Database:
         """Rows that may be written before somebody looks at the hot budget: see wrote()."""
         self._closed = False
         self._forked = False
-        self.engine = Engine(
-            files,
-            path,
+        self._files = files
+        self._random = random
+        self.engine = self._open_engine()
+        self.storages = Storages(files, path, roots=settings.storage_roots)
+        """The backends of storages: `db.storages.backend(db.catalog.require_storage("local"))`."""
+        try:
+            self.ids = _Ids(self.engine, clock, random)
+            with core_errors_translated():
+                self._catalog = self._load_catalog(self.engine)
+            if not self.read_only:
+                self._recover_jobs()
+                self._clean_up_after_crash()
+        except BaseException:
+            self.engine.close()
+            raise
+        self._watch_policies()
+        self._root = Session(self, ROOT, Role.SYSTEM, "default")
+        _open_databases.add(self)
+
+    def _open_engine(self) -> Engine:
+        settings = self.settings
+        engine = Engine(
+            self._files,
+            self.path,
             wal_file_bytes=settings.wal_file_bytes,
             stream_bytes_max=settings.stream_memory_bytes,
             sync_interval_ms=settings.wal_sync_interval_ms,
@@ -167,53 +199,60 @@ class Database:
             hot_cache_bytes=settings.hot_cache_bytes,
             cold_cache_bytes=settings.cache_bytes,
             deleted_retention_h=settings.deleted_retention_h,
-            clock=clock,
-            random=random,
+            clock=self._clock,
+            random=self._random,
+            access=self._access,
         )
-        self.engine.load_cold = lambda miss: self.cold.load(miss)
-        self.storages = Storages(files, path, roots=settings.storage_roots)
-        """The backends of storages: `db.storages.backend(db.catalog.require_storage("local"))`."""
-        try:
-            self.ids = _Ids(self.engine, clock, random)
-            with core_errors_translated():
-                self._catalog = self._load_catalog()
-            self._recover_jobs()
-        except BaseException:
-            self.engine.close()
-            raise
-        self._watch_policies()
-        self._root = Session(self, ROOT, Role.SYSTEM, "default")
-        _open_databases.add(self)
+        if self.read_only:
+            engine.load_cold = lambda miss: self._load_beside_owner(engine, miss)
+        else:
+            engine.load_cold = lambda miss: self.cold.load(miss)
+        return engine
 
-    def _load_catalog(self) -> Catalog:
+    def _load_catalog(self, engine: Engine) -> Catalog:
         """The catalog's own rows first, then every table they tell of."""
-        snapshot = self.engine.snapshot()
+        snapshot = engine.snapshot()
         rows: dict[int, list[tuple[Any, ...]]] = {}
         for schema in RESERVED:
-            self.engine.define(schema, [schema])
-            reader = self.engine.rows(schema, [schema]).reader
-            rows[schema.table_id] = self.engine.store.scan(schema.table_id, b"", snapshot, reader)
+            engine.define(schema, [schema])
+            reader = engine.rows(schema, [schema]).reader
+            rows[schema.table_id] = engine.store.scan(schema.table_id, b"", snapshot, reader)
         catalog = load_catalog(rows)
-        self.engine.define(COLD_PARTITIONS, [COLD_PARTITIONS])
-        places = self.engine.rows(COLD_PARTITIONS, [COLD_PARTITIONS]).reader
+        engine.define(COLD_PARTITIONS, [COLD_PARTITIONS])
+        engine.define(JOBS, [JOBS])
         for table in catalog.tables.values():
-            low, high = key_range(table.table_id)
-            store = self.engine.store
-            if store.scan(COLD_PARTITIONS_ID, b"", snapshot, places, [0], low=low, high=high, limit=1):
+            if has_cold_places(engine, table.table_id):
                 # Before it is defined: from then on a checkpoint may drop tombstones that hide nothing cold.
-                store.add_cold_table(table.table_id)
-            self.engine.define(table, catalog.history[table.table_id])
+                engine.store.add_cold_table(table.table_id)
+            engine.define(table, catalog.history[table.table_id])
         for table_id, *_ in rows[DROPPED_TABLES_ID]:
-            self.engine.drop(table_id)
+            engine.drop(table_id)
         return catalog
 
     def _recover_jobs(self) -> None:
         """Mark what an earlier life left unfinished; most often nothing, and then nothing is built for it."""
-        self.engine.define(JOBS, [JOBS])
         if self.engine.store.count(JOBS_ID, OPEN, self.engine.snapshot()):
             self.jobs  # noqa: B018 - built, it recovers
 
+    def _dropped_with_files(self) -> list[tuple[int, str, str]]:
+        """Ids and names of dropped tables whose cold files are not all removed yet."""
+        rows = self.engine.rows(DROPPED_TABLES, [DROPPED_TABLES]).reader
+        view = self.engine.view()
+        dropped: list[tuple[Any, ...]] = view.scan(DROPPED_TABLES_ID, b"", view.snapshot, rows)
+        return [
+            (table_id, namespace, name)
+            for table_id, namespace, name, _ in dropped
+            if has_cold_places(self.engine, table_id)
+        ]
+
+    def _clean_up_after_crash(self) -> None:
+        left = self._dropped_with_files()
+        if left:
+            self.jobs.submit_all([_clean_request(*one, None) for one in left])
+
     def _watch_policies(self) -> None:
+        if self.read_only:
+            return
         options = (table.options for table in self._catalog.tables.values())
         wanted = any(one.flush_rows is not None or one.flush_interval_s is not None for one in options)
         wanted = wanted or self._nears_hot_budget()
@@ -267,6 +306,7 @@ class Database:
                         self.now,
                         deleted_retention_h=self.settings.deleted_retention_h,
                         oldest_snapshot=self._oldest_snapshot,
+                        beside_owner=self.read_only,
                     )
         return self._cold
 
@@ -285,6 +325,33 @@ class Database:
         )
         return min(snapshots, default=None)
 
+    def _load_beside_owner(self, engine: Engine, miss: core.ColdMissError) -> list[object]:
+        """As ColdTier.load; where the owner has moved the rows, the newest checkpoint is opened, and the statement
+        is to be evaluated anew."""
+        if engine is self.engine:
+            try:
+                return self.cold.load(miss)
+            except (Corruption, StorageUnavailable):
+                with self._reopening:
+                    if engine is self.engine and not self._reopen():
+                        raise
+        raise core.WriteConflictError("rows were moved meanwhile; evaluate the statement anew", -1)
+
+    def _reopen(self) -> bool:
+        """Read the newest checkpoint; False where it is the one that is open. Statements that still read the old one
+        keep its files."""
+        newest = self._open_engine()
+        if newest.snapshot() == self.engine.snapshot():
+            newest.close()
+            return False
+        catalog = self._load_catalog(newest)
+        self._cold = None
+        self._catalog = catalog
+        self.engine = newest
+        self.ids = _Ids(newest, self._clock, self._random)
+        self.select_plans.clear()
+        return True
+
     def fits_in_cache(self, miss: core.ColdMissError) -> bool:
         """Whether what a read lacks may be kept decoded: at most half of `cache_bytes`. A manifest always may."""
         size = self.cold.block_bytes(miss.table_id, miss.partition, miss.blocks)
@@ -297,7 +364,19 @@ class Database:
             with self._jobs_lock:
                 if self._jobs is None:
                     self.check_open()
-                    from kalamdb.engine.jobs import COMPACT, FLUSH, JobRunner, JobTable
+                    self.check_writable()
+                    from kalamdb.engine.jobs import (
+                        BACKUP,
+                        CLEAN,
+                        COMPACT,
+                        ERASE,
+                        FLUSH,
+                        RESTORE,
+                        JobRunner,
+                        JobTable,
+                    )
+                    from kalamdb.execution.backup import run_backup, run_restore
+                    from kalamdb.execution.user_data import run_erase
 
                     runner = JobRunner(
                         JobTable(self.engine, sync=self.settings.durability == "full"),
@@ -307,6 +386,10 @@ class Database:
                     )
                     runner.register(FLUSH, self._flush_job)
                     runner.register(COMPACT, self._compact_job)
+                    runner.register(CLEAN, self._clean_job)
+                    runner.register(BACKUP, lambda job: run_backup(self, job))
+                    runner.register(RESTORE, lambda job: run_restore(self, job), joins=False, retries=False)
+                    runner.register(ERASE, lambda job: run_erase(self, job), joins=False, retries=False)
                     runner.recover()
                     self._jobs = runner
         return self._jobs
@@ -333,6 +416,35 @@ class Database:
 
         return compact_table(self.cold, self._table_of(context), context)
 
+    def _clean_job(self, context: JobContext) -> str:
+        from kalamdb.engine.cold import remove_table
+
+        return remove_table(self.cold, context.parameters["table_id"], context)
+
+    def clean(self, dropped: Sequence[TableSchema], actor: str | None) -> None:
+        """Have the cold files of dropped tables removed in the background, where they have any."""
+        requests = [
+            _clean_request(schema.table_id, schema.namespace, schema.name, actor)
+            for schema in dropped
+            if has_cold_places(self.engine, schema.table_id)
+        ]
+        if requests:
+            self.jobs.submit_all(requests)
+
+    def settle_dropped(self, job: JobContext) -> None:
+        """Remove what is left of dropped tables now."""
+        from kalamdb.engine.cold import remove_table
+
+        with self.cold.keep_files(job):
+            left = self._dropped_with_files()
+        for table_id, _, _ in left:
+            remove_table(self.cold, table_id, job)
+
+    def frozen_catalog(self, work: Callable[[Catalog], Answer]) -> Answer:
+        """Do `work` with what exists, while nobody changes it."""
+        with self._catalog_lock:
+            return work(self._catalog)
+
     def _table_of(self, context: JobContext) -> TableSchema:
         schema = self._catalog.table(context.namespace or "", context.table or "")
         if schema is None:
@@ -351,6 +463,7 @@ class Database:
         definitions: Callable[[WriteBatch, Catalog], None],
     ) -> Catalog:
         """Apply a change to the newest catalog: one at a time, durable before anybody sees it."""
+        self.check_writable()
         with self._catalog_lock:
             catalog, changes = change(self._catalog)
             if not changes:
@@ -456,6 +569,22 @@ class Database:
         """Put the segments of `table`, or of all tables, together, and wait for it. Raises as flush."""
         self._run_jobs("compact", table)
 
+    def backup(self, uri: str | os.PathLike[str]) -> None:
+        """Make a backup of the whole database at `uri`, a path, s3://…, gs://… or az://…, and wait for it.
+
+        It is what was committed at one moment, while writes go on; every piece is read back and verified. A further
+        backup to the same place copies only what has changed, and changes nothing of the earlier ones. Raises
+        StorageInUse where another database has its backups there, InvalidDefinition where the setting storage_roots
+        does not permit the place, StorageUnavailable, JobCancelled.
+        """
+        from kalamdb.engine.jobs import BACKUP, JobRequest
+
+        self.check_open()
+        place = os.fspath(uri)
+        if "://" not in place:
+            place = os.path.abspath(place)
+        self.jobs.run_all([JobRequest(BACKUP, parameters={"uri": place}, actor=ROOT)])
+
     def _run_jobs(self, job_type: str, table: str | None) -> None:
         from kalamdb.execution.jobs import requests_for
         from kalamdb.sql.jobs import FlushAll, FlushTable
@@ -500,6 +629,11 @@ class Database:
                 "the database was opened before this process was forked; open it in the child anew"
             )
 
+    def check_writable(self) -> None:
+        """Raises ReadOnlyDatabase."""
+        if self.read_only:
+            raise ReadOnlyDatabase("the database is open read-only; open it without read_only to change it")
+
     def close(self) -> None:
         """Sync and close. Statements that run meanwhile end first or fail whole, jobs end at their next safe point;
         closing twice does nothing."""
@@ -534,6 +668,12 @@ class Database:
 
     def __repr__(self) -> str:
         return f"<Database {self.path}{', closed' if self._closed else ''}>"
+
+
+def _clean_request(table_id: int, namespace: str, name: str, actor: str | None) -> JobRequest:
+    from kalamdb.engine.jobs import CLEAN, JobRequest
+
+    return JobRequest(CLEAN, namespace, name, {"table_id": table_id}, actor)
 
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)

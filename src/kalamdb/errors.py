@@ -297,6 +297,13 @@ class DatabaseLocked(OperationalError):
     sqlstate = "55006"
 
 
+class ReadOnlyDatabase(OperationalError):
+    """The database was opened with read_only=True; open it without to change it, or to have work done."""
+
+    code = "READ_ONLY"
+    sqlstate = "25006"
+
+
 class DatabasePoisoned(OperationalError):
     """An earlier write or sync failed; close the database and open it again."""
 

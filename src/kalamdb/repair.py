@@ -12,7 +12,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kalamcore import store, wal
@@ -31,8 +31,10 @@ class Finding:
     """One thing that was found.
 
     `kind`: damage (the database does not open), torn (an end that a crash left; the next opening cuts it off and keeps
-    it), kept (bytes that an earlier opening or repair put aside) or lost (rows of hot segments that cannot be read, or
-    the checkpoint that names them: no repair mends it, a backup does). `file`: relative to the database directory.
+    it), kept (bytes that an earlier opening or repair put aside), lost (rows of hot segments that cannot be read, or
+    the checkpoint that names them: no repair mends it, a backup does) or cold (what a storage has of a partition cannot
+    be read; the database opens, and says so when its rows are asked for). `file`: relative to the database directory,
+    or `storage:path`.
     `offset`: bytes from its start. `lsn`: the number of the log record that should stand there, 0 where that is not
     known. `what`: the whole of it in words.
     """
@@ -61,6 +63,8 @@ class Repair:
     dropped_records: int
     dropped_bytes: int
     applied: bool
+    cold: tuple[str, ...] = ()
+    """What of the storages is dropped, or replaced by an earlier state: a sentence for each partition."""
 
     @property
     def needed(self) -> bool:
@@ -69,10 +73,11 @@ class Repair:
 
     def __str__(self) -> str:
         lost = [finding.file for finding in self.findings if finding.kind == "lost"]
+        parts = [self._dropped()] if self.needed else []
+        parts += self.cold
         if lost:
-            beyond = f"no repair mends {', '.join(dict.fromkeys(lost))}: restore a backup"
-            return f"{self._dropped()}; {beyond}" if self.needed else beyond
-        return self._dropped() if self.needed else "nothing to repair"
+            parts.append(f"no repair mends {', '.join(dict.fromkeys(lost))}: restore a backup")
+        return "; ".join(parts) or "nothing to repair"
 
     def _dropped(self) -> str:
         what = f"{self.dropped_records} record(s), {self.dropped_bytes} bytes behind record {self.kept_lsn}"
@@ -91,25 +96,33 @@ def check(path: str | os.PathLike[str]) -> list[Finding]:
     """
     directory = _existing(path)
     with core_errors_translated(), _unopened(directory):
-        return _findings(FileSystem.posix(), directory)
+        return _findings(FileSystem.posix(), directory) + _cold_findings(directory)
 
 
 def repair(path: str | os.PathLike[str], *, apply: bool = False) -> Repair:
     """Say what must be dropped for the database in the directory `path` to open again; with `apply`, drop it.
 
-    Commits are kept in order up to the first damage, and none behind it. A torn end needs no repair. Raises
+    Commits are kept in order up to the first damage, and none behind it. A torn end needs no repair. Of what is cold,
+    what cannot be read is dropped, a segment at a time where that is enough. Raises
     DatabaseLocked, StorageUnavailable, UnknownFormat.
     """
+    from kalamdb.cold_check import cold_damage, drop_cold_damage, would_drop
+
     directory = _existing(path)
+    files = FileSystem.posix()
     with core_errors_translated():
         if not apply:
             with _unopened(directory):
-                return _repair(FileSystem.posix(), directory, apply=False)
-        lock = FileSystem.posix().lock_directory(directory)
+                would = _repair(files, directory, apply=False)
+                return replace(would, cold=tuple(would_drop(cold_damage(directory))))
+        lock = files.lock_directory(directory)
         try:
-            return _repair(FileSystem.posix(), directory, apply=True)
+            done = _repair(files, directory, apply=True)
+            damaged = bool(cold_damage(directory))
         finally:
             lock.release()
+        # Its commits need the database, which has to open by now.
+        return replace(done, cold=tuple(drop_cold_damage(directory))) if damaged else done
 
 
 def _repair(files: FileSystem, directory: str, *, apply: bool) -> Repair:
@@ -155,6 +168,14 @@ def _place_findings(lsn: int, first_lsn: int, last_lsn: int) -> list[Finding]:
         "another time: put the right one back, or restore a backup"
     )
     return [Finding("lost", f"{SEGMENTS}/checkpoint", 0, lsn, what)]
+
+
+def _cold_findings(directory: str) -> list[Finding]:
+    if not os.path.exists(f"{directory}/{IDENTITY}"):
+        return []
+    from kalamdb.cold_check import cold_damage
+
+    return [Finding("cold", one.file, 0, 0, one.what) for one in cold_damage(directory)]
 
 
 def _identity_findings(files: FileSystem, directory: str) -> list[Finding]:

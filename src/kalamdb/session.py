@@ -186,9 +186,10 @@ class Session:
         while attempt < RETRIES_MAX:
             context = self.context(parameters, parsed.literals, parsed.rows)
             try:
-                return work(context)  # type: ignore[no-any-return]
-            except core.ColdMissError as miss:
-                held += self._database.engine.load_cold(miss)
+                try:
+                    return work(context)  # type: ignore[no-any-return]
+                except core.ColdMissError as miss:
+                    held += context.load_cold(miss)
             except core.WriteConflictError:
                 attempt += 1
                 if attempt > QUICK_RETRIES:
@@ -257,6 +258,7 @@ class Session:
         of one, InvalidSetting.
         """
         self._database.check_open()
+        self._database.check_writable()
         sync = self._sync if durability is None else self._syncs(durability)
         with self._lock:
             if self._open_transaction() is not None:
@@ -365,7 +367,8 @@ class Session:
         """What one statement needs, as things are now, or as the transaction sees them."""
         database = self._database
         now = database.now()
-        view = database.engine.view() if transaction is None else transaction.rows
+        engine = database.engine
+        view = engine.view() if transaction is None else transaction.rows
         return Context(
             services=database,
             user=self.user,
@@ -380,6 +383,7 @@ class Session:
             literals=literals,
             rows=rows,
             sync=self._sync,
+            load_cold=engine.load_cold,
             transaction=None if transaction is None else transaction.rows,
         )
 
@@ -417,6 +421,7 @@ class Session:
 
         started = time.perf_counter_ns()
         self._database.check_open()
+        self._database.check_writable()
         namespace, _, name = table.rpartition(".")
         target = TableName(name, namespace or None)
         parsed = ParsedStatement(None, (), None)  # type: ignore[arg-type]

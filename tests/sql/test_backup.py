@@ -1,20 +1,9 @@
-"""BACKUP, RESTORE, EXPORT and ERASE: read by the grammar, and not offered yet."""
+"""BACKUP, RESTORE, EXPORT and ERASE: read by the grammar."""
 
 import pytest
 
 from kalamdb.sql import parser
 from kalamdb.sql.backup import Backup, EraseUserData, ExportUserData, Restore
-
-
-@pytest.fixture
-def read_early(monkeypatch):
-    """Reads what is not offered yet."""
-    monkeypatch.setattr(parser, "check_available", lambda tokens: None)
-
-    def statement(sql):
-        return parser.parse(parser.scan_statement(sql), sql, parser.StatementCache()).statement
-
-    return statement
 
 
 @pytest.mark.parametrize(
@@ -29,5 +18,15 @@ def read_early(monkeypatch):
         ("ERASE USER DATA FOR 'alice'", EraseUserData("alice")),
     ],
 )
-def test_reads(read_early, sql, statement):
-    assert read_early(sql) == statement
+def test_reads(sql, statement):
+    assert parser.parse(parser.scan_statement(sql), sql, parser.StatementCache()).statement == statement
+
+
+def test_two_that_differ_in_their_text_alone_are_two_statements():
+    cache = parser.StatementCache()
+    read = [
+        parser.parse(parser.scan_statement(sql), sql, cache).statement
+        for sql in ("ERASE USER DATA FOR 'alice'", "ERASE USER DATA FOR 'bob'")
+    ]
+
+    assert read == [EraseUserData("alice"), EraseUserData("bob")]

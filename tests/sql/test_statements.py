@@ -52,10 +52,6 @@ def test_reads(read, sql, statement):
         "DROP USER bob",
         "SUBSCRIBE TO t",
         "KILL LIVE QUERY 'x'",
-        "BACKUP DATABASE TO 'x'",
-        "RESTORE DATABASE FROM 'x'",
-        "EXPORT USER DATA FOR 'u' TO 'x'",
-        "ERASE USER DATA FOR u",
         "EXECUTE AS USER 'u' (SELECT 1)",
     ],
 )

@@ -7,36 +7,18 @@
 #include <utility>
 
 #include "errors.hpp"
+#include "segment_writing.hpp"
 #include "store.hpp"
 
 namespace kalam {
 
 namespace {
 
-constexpr std::size_t kRowsAtOnce = 256;
-constexpr std::uint64_t kAll = ~std::uint64_t{0};
 // Hot segments of a table are merged when these many are of like size.
 constexpr std::size_t kSegmentsOfLikeSize = 4;
 constexpr auto kPause = std::chrono::seconds(1);
 // Beside small memtables a few commits more may be in memory than the setting says.
 constexpr std::uint64_t kWaitedForBytesMin = 64u << 10;
-
-// Writes a source to the segment, but for tombstones up to the sequence number `expired`.
-void write_rows(HotSegmentWriter& writer, std::string_view partition, RowSource& source,
-                std::uint64_t expired = 0) {
-    RowRef rows[kRowsAtOnce];
-    std::string_view keys[kRowsAtOnce];
-    while (std::size_t count = source.next(rows, kRowsAtOnce, keys)) {
-        std::size_t kept = 0;
-        for (std::size_t at = 0; at < count; at++) {
-            if (rows[at].deleted && rows[at].sequence <= expired) continue;
-            rows[kept] = rows[at];
-            keys[kept++] = keys[at];
-        }
-        writer.add(partition, keys, rows, kept);
-        source.forget();
-    }
-}
 
 // The newest segments that are worth merging: each not much larger than all before it together.
 std::size_t segments_to_merge(const SegmentList& list) {
@@ -105,7 +87,7 @@ std::uint64_t Store::write_segments() {
         }
         bool drops = std::any_of(state.segments.begin(), state.segments.end(),
                                  [&](const HotSegmentEntry& entry) { return gone(entry.table_id); });
-        if (written->frozen.empty() && !drops) {
+        if (written->frozen.empty() && !drops && !checkpoint_forced_) {
             // Loads went to segments past the memory, which has nothing.
             if (written->checkpointed < state.last_sequence) {
                 checkpoint_.last_sequence = state.last_sequence;
@@ -207,10 +189,7 @@ std::uint64_t Store::write_segments() {
     checkpoint_ = std::move(state);
     install(*written, std::move(segments), checkpoint_.last_sequence);
     log_->release(checkpoint_.lsn);
-    for (std::uint64_t number : removed) {
-        cache_.drop(number);
-        files_->remove(options_.hot_directory + "/" + hot_segment_name(number));
-    }
+    remove_segments(removed);
     return rows;
 }
 
@@ -261,8 +240,8 @@ void Store::compact_hot(CheckpointState& state, SegmentMap& segments,
         HotSegmentWriter writer(*files_, options_.hot_directory, number, table_id, *description.reader,
                                 description.column_names);
         for (std::string_view name : names) {
-            PartitionSources sources(merging, table_id, name, kAll, false);
-            auto source = row_source(sources, only, kAll, {}, false, true);
+            PartitionSources sources(merging, table_id, name, kAllSequences, false);
+            auto source = row_source(sources, only, kAllSequences, {}, false, true);
             write_rows(writer, name, *source, expired);
         }
         for (std::size_t at = 0; at < count; at++) removed.push_back(list[at]->entry().number);
@@ -318,78 +297,11 @@ void Store::add_cold_table(std::uint64_t table_id) {
 void Store::drop_flushed(std::uint64_t table_id,
                          const std::unordered_map<std::string, std::uint64_t>& watermarks) {
     std::lock_guard one_at_a_time(checkpoint_mutex_);
-    std::shared_ptr<const Tiers> now = tiers();
-    const SegmentList* list = now->segments_of(table_id);
-    if (!list) return;
-    TableDescription description;
-    {
-        std::unique_lock guard(commit_mutex_);
-        definitions_told_.wait(guard, [this] { return definitions_held_ == 0 || closed(); });
-        if (closed()) throw Error("the store is closed");
-        if (!poison_.empty()) throw Poisoned(poison_);
-        description = tables_[table_id].description;
-    }
     auto is_flushed = [&](const PartitionRange& range) {
         auto found = watermarks.find(std::string(range.name));
         return found != watermarks.end() && range.sequence_max <= found->second;
     };
-    CheckpointState state = checkpoint_;
-    SegmentList kept;
-    std::vector<std::uint64_t> made, removed;
-    bool named = false;
-    try {
-        for (const auto& segment : *list) {
-            std::int64_t flushed = 0;
-            for (const PartitionRange& range : segment->partitions()) {
-                if (is_flushed(range)) flushed += range.end - range.begin;
-            }
-            // A few rows that are in cold segments too cost less than writing the others again.
-            if (flushed * 2 < segment->rows() || (flushed < segment->rows() && !description.reader)) {
-                kept.push_back(segment);
-                continue;
-            }
-            removed.push_back(segment->entry().number);
-            if (flushed == segment->rows()) continue;
-            std::uint64_t number = state.next_segment++;
-            made.push_back(number);
-            HotSegmentWriter writer(*files_, options_.hot_directory, number, table_id, *description.reader,
-                                    description.column_names);
-            PartitionSources rest;
-            for (const PartitionRange& range : segment->partitions()) {
-                if (is_flushed(range)) continue;
-                rest.runs.assign(1, {segment.get(), &range});
-                write_rows(writer, range.name, *row_source(rest, now, kAll, {}, false, true));
-            }
-            HotSegmentEntry entry = writer.finish();
-            kept.push_back(HotSegment::open(*files_, options_.hot_directory, entry, cache_));
-        }
-        if (removed.empty()) return;
-        auto segments = std::make_shared<SegmentMap>(*now->segments);
-        if (kept.empty()) {
-            segments->erase(table_id);
-        } else {
-            (*segments)[table_id] = std::move(kept);
-        }
-        state.segments.clear();
-        for (const auto& [id, segments_of_table] : *segments) {
-            for (const auto& segment : segments_of_table) state.segments.push_back(segment->entry());
-        }
-        if (!made.empty()) files_->sync_directory(options_.hot_directory);
-        named = true;
-        write_checkpoint(*files_, options_.hot_directory, state);
-        checkpoint_ = std::move(state);
-        install({}, std::move(segments), now->checkpointed);
-    } catch (const std::exception& error) {
-        checkpoint_.next_segment = std::max(checkpoint_.next_segment, state.next_segment);
-        discard(made, named);
-        auto* failed = dynamic_cast<const IoError*>(&error);
-        if (failed && !lacks_room(*failed)) poison(error.what());
-        throw;
-    }
-    for (std::uint64_t number : removed) {
-        cache_.drop(number);
-        files_->remove(options_.hot_directory + "/" + hot_segment_name(number));
-    }
+    let_go(table_id, is_flushed, false);
 }
 
 std::vector<Unflushed> Store::unflushed(

@@ -172,6 +172,16 @@ void Snowflakes::extend_lease(std::int64_t count) {
     lease_end_ms_.store(end, std::memory_order_release);
 }
 
+void Snowflakes::go_on_from(std::int64_t unix_ms) {
+    const std::int64_t ms = unix_ms - kSnowflakeEpochMs;
+    std::int64_t seen = seen_ms_.load();
+    while (ms > seen && !seen_ms_.compare_exchange_weak(seen, ms)) {
+    }
+    std::int64_t last = state_.load();
+    while ((ms << 12) - 1 > last && !state_.compare_exchange_weak(last, (ms << 12) - 1)) {
+    }
+}
+
 void Snowflakes::set_lease(Lease lease, std::int64_t end_ms) {
     lease_ = std::move(lease);
     lease_end_ms_.store(lease_ ? end_ms - kSnowflakeEpochMs : INT64_MAX);

@@ -58,6 +58,9 @@ class Snowflakes {
     // The latest id given, or `after`.
     std::int64_t last() const;
 
+    // Every id from now on is of this unix millisecond or later.
+    void go_on_from(std::int64_t unix_ms);
+
     // From now on no id of unix millisecond `end_ms` or later is given before `lease` was asked for more.
     // REQUIRES: before the generator is shared between threads.
     void set_lease(Lease lease, std::int64_t end_ms = 0);

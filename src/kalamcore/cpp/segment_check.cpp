@@ -45,6 +45,13 @@ void verify(const HotSegment& segment, const std::string& path) {
 
 }  // namespace
 
+void verify_segment(FileSystem& files, const std::string& directory, const HotSegmentEntry& entry) {
+    // Nothing of it is read twice.
+    BlockCache none(0);
+    verify(*HotSegment::open(files, directory, entry, none),
+           directory + "/" + hot_segment_name(entry.number));
+}
+
 SegmentSurvey survey_segments(FileSystem& files, const std::string& directory) {
     SegmentSurvey survey;
     auto found = [&](const std::string& file, const Corruption& error) {
@@ -61,13 +68,10 @@ SegmentSurvey survey_segments(FileSystem& files, const std::string& directory) {
     if (!state) return survey;
     survey.lsn = state->lsn;
     for (const HotSegmentEntry& entry : state->segments) {
-        std::string name = hot_segment_name(entry.number);
-        // Nothing of it is read twice.
-        BlockCache none(0);
         try {
-            verify(*HotSegment::open(files, directory, entry, none), directory + "/" + name);
+            verify_segment(files, directory, entry);
         } catch (const Corruption& error) {
-            found(name, error);
+            found(hot_segment_name(entry.number), error);
         }
     }
     return survey;

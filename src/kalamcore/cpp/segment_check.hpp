@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "hot_segment.hpp"
 #include "vfs.hpp"
 
 namespace kalam {
@@ -25,6 +26,9 @@ struct SegmentSurvey {
     std::uint64_t lsn = 0;
     bool readable = false;
 };
+
+// Reads every block and every key of one segment. Throws Corruption, UnknownFormat, IoError.
+void verify_segment(FileSystem& files, const std::string& directory, const HotSegmentEntry& entry);
 
 // Changes nothing. Throws IoError, and UnknownFormat for a newer format.
 SegmentSurvey survey_segments(FileSystem& files, const std::string& directory);

@@ -212,19 +212,7 @@ Store::Store(std::shared_ptr<FileSystem> files, std::string directory, std::shar
       // The rest of the interval is for the sync itself.
       sync_wait_(options.sync_interval_ms * 3 / 4) {
     load_checkpoint();
-    LogOptions log_options;
-    log_options.file_bytes = options.wal_file_bytes;
-    log_ = Log::open(
-        files_, directory_, log_options, random,
-        [this](RecordType type, std::uint64_t lsn, std::string_view payload) { replay(type, lsn, payload); },
-        recovery_);
-    if (recovery_.last_lsn < checkpoint_.lsn || recovery_.first_lsn > checkpoint_.lsn + 1) {
-        throw Corruption(
-            directory_, 0,
-            "the checkpoint goes up to record " + std::to_string(checkpoint_.lsn) + ", and the log has " +
-                std::to_string(recovery_.first_lsn) + " to " + std::to_string(recovery_.last_lsn) +
-                "; one of the two is of another time: put the right one back, or restore a backup");
-    }
+    open_log();
     published_.store(last_, std::memory_order_release);
     std::int64_t after = lease_end_ms_ ? snowflake_of(lease_end_ms_ - 1, kSnowflakeWorkers - 1, 4095) : 0;
     snowflakes_ = std::make_unique<Snowflakes>(options.worker_id, after, clock_);
@@ -240,31 +228,6 @@ Store::~Store() {
     }
     stop_checkpointer();
     stop_housekeeper();
-}
-
-void Store::load_checkpoint() {
-    auto segments = std::make_shared<SegmentMap>();
-    if (!options_.hot_directory.empty()) {
-        if (auto found = read_checkpoint(*files_, options_.hot_directory)) checkpoint_ = std::move(*found);
-        for (const HotSegmentEntry& entry : checkpoint_.segments) {
-            auto segment = HotSegment::open(*files_, options_.hot_directory, entry, cache_);
-            // A load's numbers may be above those of the log up to the checkpoint.
-            last_ = std::max(last_, segment->sequence_max());
-            (*segments)[entry.table_id].push_back(std::move(segment));
-        }
-    }
-    last_ = std::max(last_, checkpoint_.last_sequence);
-    lease_end_ms_ = checkpoint_.lease_end_ms;
-    auto first = std::make_shared<Tiers>();
-    first->active = std::make_shared<MemTable>(hash_seed_);
-    first->generation = segments->empty() ? 0 : 1;
-    first->segments = std::move(segments);
-    first->cold = cold_;
-    first->checkpointed = checkpoint_.last_sequence;
-    set_tiers(std::move(first));
-    if (!options_.hot_directory.empty()) {
-        remove_leftovers(*files_, options_.hot_directory, checkpoint_);
-    }
 }
 
 std::shared_ptr<const Tiers> Store::tiers() const {

@@ -50,6 +50,10 @@ struct RowOperation {
     std::string_view row;
 };
 
+// A store that owns its directory, or one beside the owner that changes nothing: as of the last checkpoint,
+// or, where nobody writes meanwhile, with what the log tells behind it.
+enum class StoreAccess : std::uint8_t { own, checkpoint, log };
+
 // What the store must know of a table to write its rows to segments; without a reader they are never written.
 struct TableDescription {
     std::shared_ptr<const RowReader> reader;
@@ -192,6 +196,7 @@ struct StoreOptions {
     std::uint64_t hot_cache_bytes = 64u << 20;
     std::uint64_t cold_cache_bytes = 64u << 20;
     std::uint64_t cold_partitions_max = 16384;
+    StoreAccess access = StoreAccess::own;
 };
 
 struct StoreStatistics {
@@ -205,6 +210,13 @@ struct Unflushed {
     std::string partition;
     std::uint64_t rows = 0;
     std::uint64_t oldest = 0;
+};
+
+// A table of another database, and which it becomes.
+struct AdoptedTable {
+    std::uint64_t table_id;
+    TableDescription description;
+    std::vector<HotSegmentEntry> segments;  // under the other's table id, the newest first
 };
 
 class Store;
@@ -343,6 +355,25 @@ class Store final : public Readable {
     // any.
     void drop_flushed(std::uint64_t table_id,
                       const std::unordered_map<std::string, std::uint64_t>& watermarks);
+    // Checkpoints, and keeps every hot segment that the checkpoint names under its name until
+    // release_segments, also when it is merged or its rows are let go. For a backup; several may hold at
+    // once. Raises as checkpoint.
+    CheckpointState hold_segments();
+    // REQUIRES: hold_segments succeeded, once for each call.
+    void release_segments();
+    // Writes hot segments anew without the rows of a partition, newer or older, after a checkpoint; how many
+    // rows went. What is cold stays. Raises as checkpoint.
+    std::uint64_t erase_partition(const std::vector<std::uint64_t>& table_ids, std::string_view partition);
+    // Checkpoints, and leaves of the log only what was written since this began: older files are overwritten
+    // with zeros and removed. Raises as checkpoint.
+    void purge_log();
+    // Takes the rows of segments in `directory` in as its own, under other table ids, with their sequence
+    // numbers; how many. They are seen from the next commit on, which is above `last_sequence`. Ids that are
+    // given from now on are of `lease_end_ms` or later.
+    // REQUIRES: nobody has written to the tables. Throws Corruption where a segment is not whole, and as
+    // checkpoint.
+    std::uint64_t adopt(const std::string& directory, const std::vector<AdoptedTable>& tables,
+                        std::uint64_t last_sequence, std::int64_t lease_end_ms);
     // What the sequence numbers of a commit begin with now, unless they are beyond that already.
     std::uint64_t sequence_by_clock() const;
     std::uint64_t hash_seed() const { return hash_seed_; }
@@ -359,6 +390,12 @@ class Store final : public Readable {
     friend class View;
 
     void load_checkpoint();
+    void open_log();
+    std::shared_ptr<SegmentMap> open_segments();
+    void put_in_place(CheckpointState state, std::shared_ptr<SegmentMap> segments,
+                      const std::vector<std::uint64_t>& made, const std::vector<std::uint64_t>& removed);
+    void let_go(std::uint64_t table_id, const std::function<bool(const PartitionRange&)>& goes, bool wholly);
+    void remove_segments(const std::vector<std::uint64_t>& numbers);
     void replay(RecordType type, std::uint64_t lsn, std::string_view payload);
     std::shared_ptr<const Tiers> tiers() const;
     void set_tiers(std::shared_ptr<const Tiers> tiers);
@@ -449,6 +486,9 @@ class Store final : public Readable {
     // One checkpoint at a time. Taken before the commit lock.
     std::mutex checkpoint_mutex_;
     CheckpointState checkpoint_;
+    bool checkpoint_forced_ = false;            // also where nothing was written since the last
+    int holders_ = 0;                           // of segments: while there are any, none is removed
+    std::vector<std::uint64_t> to_be_removed_;  // once the last has let go
 
     // The checkpointer writes frozen memtables to segments in the background.
     std::mutex checkpointer_mutex_;

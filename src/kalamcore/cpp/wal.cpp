@@ -105,6 +105,12 @@ class SpareMaker {
         return std::exchange(ready_, std::nullopt);
     }
 
+    // Waits until what was given to be recycled holds nothing of its old life, or is gone.
+    void settle() {
+        std::unique_lock<std::mutex> lock(mutex_);
+        settled_.wait(lock, [this] { return stopping_.load() || (!working_ && !request_); });
+    }
+
     // Ends the thread and removes the spare.
     void stop() {
         {
@@ -112,6 +118,7 @@ class SpareMaker {
             stopping_.store(true);
         }
         wanted_.notify_all();
+        settled_.notify_all();
         if (thread_.joinable()) thread_.join();
         std::optional<Spare> left = take();
         if (left) discard(left->path);
@@ -145,6 +152,7 @@ class SpareMaker {
             lock.lock();
             working_ = false;
             ready_ = std::move(made);
+            settled_.notify_all();
         }
     }
 
@@ -195,6 +203,7 @@ class SpareMaker {
     std::atomic<std::uint64_t> names_{0};
     std::mutex mutex_;
     std::condition_variable wanted_;
+    std::condition_variable settled_;
     std::thread thread_;
     std::atomic<bool> stopping_{false};
     bool working_ = false;
@@ -241,7 +250,9 @@ class FileLog final : public Log {
     std::uint64_t written() const override { return written_.load(std::memory_order_acquire); }
     std::uint64_t durable() const override { return durable_.load(std::memory_order_acquire); }
     std::uint64_t bytes() const override;
-    void release(std::uint64_t lsn) override;
+    void release(std::uint64_t lsn) override { let_go(lsn, false); }
+    void roll() override;
+    void wipe(std::uint64_t lsn) override;
     void close() override;
 
   private:
@@ -271,6 +282,8 @@ class FileLog final : public Log {
     void give_back_room(const LogReplay& replay);
     void cut_file(std::uint64_t number, std::uint64_t bytes);
     void wipe(std::uint64_t offset, std::size_t size);
+    void let_go(std::uint64_t lsn, bool zeroed);
+    void zero_and_remove(const std::string& path);
     void begin_syncing();
     void end_syncing();
     void roll(std::uint64_t wrote, std::uint64_t room_bytes);
@@ -767,7 +780,7 @@ std::uint64_t FileLog::bytes() const {
     return total;
 }
 
-void FileLog::release(std::uint64_t lsn) {
+void FileLog::let_go(std::uint64_t lsn, bool zeroed) {
     const std::lock_guard<std::mutex> hold(mutex_);
     if (!poison_.empty()) throw Poisoned(poison_);
     // The oldest first, so that a crash leaves no gap.
@@ -780,7 +793,7 @@ void FileLog::release(std::uint64_t lsn) {
             file_bytes_ >= spare_bytes_min && files_->open(path, OpenMode::read)->size() == file_bytes_;
         const std::string spare = spares_.next_path();
         try {
-            if (is_full_size) {
+            if (is_full_size || zeroed) {
                 files_->rename(path, spare);
             } else {
                 files_->remove(path);
@@ -788,12 +801,61 @@ void FileLog::release(std::uint64_t lsn) {
             // Before its bytes are overwritten, so that no crash brings the file back under its old name.
             files_->sync_directory(directory_);
             old_.erase(old_.begin());
-            if (is_full_size && !spares_.recycle(spare)) files_->remove(spare);
+            if (zeroed) {
+                zero_and_remove(spare);
+            } else if (is_full_size && !spares_.recycle(spare)) {
+                files_->remove(spare);
+            }
         } catch (const std::exception& error) {
             poison(error.what());
             throw;
         }
     }
+}
+
+void FileLog::zero_and_remove(const std::string& path) {
+    const std::unique_ptr<File> file = files_->open(path, OpenMode::write);
+    const std::string zeros(zeros_bytes, '\0');
+    const std::uint64_t size = file->size();
+    for (std::uint64_t at = 0; at < size; at += zeros.size()) {
+        const std::uint64_t step = std::min<std::uint64_t>(zeros.size(), size - at);
+        file->write_at(at, zeros.data(), static_cast<std::size_t>(step));
+    }
+    file->sync();
+    file->close();
+    files_->remove(path);
+    files_->sync_directory(directory_);
+}
+
+void FileLog::wipe(std::uint64_t lsn) {
+    let_go(lsn, true);
+    spares_.settle();
+}
+
+void FileLog::roll() {
+    flush(last(), true);
+    Lock lock(mutex_);
+    while (writing_ && poison_.empty()) write_done_.wait(lock);
+    if (!poison_.empty()) throw Poisoned(poison_);
+    // The writer's part, with nothing to write.
+    writing_ = true;
+    const std::uint64_t wrote = written_.load();
+    lock.unlock();
+    std::exception_ptr failed;
+    std::string fatal;
+    try {
+        roll(wrote, 0);
+    } catch (const NoRoom& no_room) {
+        failed = std::make_exception_ptr(no_room.error);
+    } catch (const std::exception& error) {
+        failed = std::current_exception();
+        fatal = text_of(error);
+    }
+    lock.lock();
+    writing_ = false;
+    if (failed && !fatal.empty()) poison(fatal);
+    write_done_.notify_all();
+    if (failed) std::rethrow_exception(failed);
 }
 
 void FileLog::close() {

@@ -79,6 +79,11 @@ class Log {
     virtual std::uint64_t bytes() const = 0;
     // Records up to `lsn` are no longer needed: files that hold nothing else are recycled or removed.
     virtual void release(std::uint64_t lsn) = 0;
+    // Ends the present file and starts the next, so that a release can let go of all that was written before.
+    virtual void roll() = 0;
+    // As release, but what is let go is overwritten with zeros before this returns, that of earlier releases
+    // too, and no file is kept for later.
+    virtual void wipe(std::uint64_t lsn) = 0;
     // Flushes, marks the end as clean and closes; no error if that has happened. Throws if it failed.
     // Destruction without it loses what was not flushed, as a crash would.
     virtual void close() = 0;

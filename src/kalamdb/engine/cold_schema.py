@@ -7,9 +7,13 @@ partition without a row has nothing cold, and no storage is asked.
 from __future__ import annotations
 
 import datetime
+from typing import TYPE_CHECKING
 
 from kalamdb.schema import Column, TableKind, TableOptions, TableSchema
 from kalamdb.types import BIGINT, TEXT, TIMESTAMP, DataType
+
+if TYPE_CHECKING:
+    from kalamdb.engine.engine import Engine
 
 COLD_PARTITIONS_ID = 7
 
@@ -53,3 +57,11 @@ def cold_partition_key(table_id: int, partition: bytes) -> bytes:
 def key_range(table_id: int) -> tuple[bytes, bytes]:
     """Below and above the encoded keys of a table's partitions."""
     return f"{table_id}.".encode(), f"{table_id}/".encode()
+
+
+def has_cold_places(engine: Engine, table_id: int) -> bool:
+    """Whether anything of the table is cold, or about to be."""
+    low, high = key_range(table_id)
+    reader = engine.rows(COLD_PARTITIONS, [COLD_PARTITIONS]).reader
+    view = engine.view()
+    return bool(view.scan(COLD_PARTITIONS_ID, b"", view.snapshot, reader, [0], low=low, high=high, limit=1))

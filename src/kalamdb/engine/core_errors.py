@@ -14,6 +14,7 @@ from kalamdb.errors import (
     DatabasePoisoned,
     Error,
     InternalError,
+    ReadOnlyDatabase,
     StorageUnavailable,
     UnknownFormat,
 )
@@ -24,6 +25,8 @@ def translated(error: core.CoreError) -> Error:
     message = str(error)
     if isinstance(error, core.LockedError):
         return DatabaseLocked(f"{message}; close it there, or open another directory")
+    if isinstance(error, core.PoisonedError) and "read-only" in message:
+        return ReadOnlyDatabase("the database is open read-only; open it without read_only to change it")
     if isinstance(error, core.PoisonedError):
         return DatabasePoisoned(f"{message}; close the database and open it again")
     if isinstance(error, core.OutcomeUnknownError):

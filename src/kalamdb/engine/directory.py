@@ -4,6 +4,7 @@ LOCK            the owner's pid, for people; the claim itself is a lock on the d
 database.json   format version and the database's own id
 wal/            the log
 hot/            hot segments, and the checkpoint that names them
+tmp/            files of a restore that is under way
 """
 
 from __future__ import annotations
@@ -13,29 +14,48 @@ import os
 import uuid
 
 from kalamcore.system import DirectoryLock, FileSystem
-from kalamdb.errors import Corruption, UnknownFormat
+from kalamdb.errors import Corruption, StorageUnavailable, UnknownFormat
 
 FORMAT_VERSION = 1
 
 
 class Directory:
-    """One database directory, owned by this process until `release`."""
+    """One database directory, owned by this process until `release`, or read beside its owner."""
 
-    def __init__(self, files: FileSystem, path: str) -> None:
-        """Claims the directory, making it when it is not there. Raises LockedError, IoError, UnknownFormat."""
+    def __init__(self, files: FileSystem, path: str, *, owned: bool = True) -> None:
+        """Claims the directory, making it when it is not there. Not `owned`: claims nothing and makes nothing.
+
+        Raises LockedError, IoError, UnknownFormat, Corruption, and StorageUnavailable where there is nothing to read.
+        """
         self.files = files
         self.path = path
+        self.wal = os.path.join(path, "wal")
+        self.hot = os.path.join(path, "hot")
+        self.staging = os.path.join(path, "tmp")
+        self._lock: DirectoryLock | None = None
+        if not owned:
+            if not files.exists(os.path.join(path, "database.json")):
+                raise StorageUnavailable("there is no database in this directory; give the path of one")
+            self.database_id = self._read_or_create_identity()
+            return
         files.make_directory(path)
-        self._lock: DirectoryLock | None = files.lock_directory(path)
+        self._lock = files.lock_directory(path)
         try:
             self.database_id = self._read_or_create_identity()
-            self.wal = os.path.join(path, "wal")
             files.make_directory(self.wal)
-            self.hot = os.path.join(path, "hot")
             files.make_directory(self.hot)
+            self.empty_staging()
         except BaseException:
             self.release()
             raise
+
+    def empty_staging(self) -> None:
+        """Remove what a restore put there, this one or one that a crash ended."""
+        if not self.files.exists(self.staging):
+            return
+        for name in self.files.list(self.staging):
+            self.files.remove(os.path.join(self.staging, name))
+        self.files.remove(self.staging)
 
     def _read_or_create_identity(self) -> str:
         path = os.path.join(self.path, "database.json")

@@ -6,6 +6,7 @@ The work is the core's (kalamcore.store); this is where it meets schemas, settin
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -39,12 +40,14 @@ class Engine:
         deleted_retention_h: int = 168,
         clock: Clock | None = None,
         random: RandomSource | None = None,
+        access: str = "own",
     ) -> None:
-        """Claims the directory and recovers its log. `deleted_retention_h`: of tables that say nothing of it.
+        """Claims the directory and recovers its log; with an `access` of "checkpoint" or "log" it changes nothing (see
+        kalamcore.store.Store). `deleted_retention_h`: of tables that say nothing of it.
 
         Raises DatabaseLocked, Corruption, UnknownFormat, StorageUnavailable."""
         try:
-            self.directory = Directory(files, path)
+            self.directory = Directory(files, path, owned=access == "own")
             try:
                 self.store = Store(
                     files,
@@ -59,6 +62,7 @@ class Engine:
                     memtable_bytes=memtable_bytes,
                     hot_cache_bytes=hot_cache_bytes,
                     cold_cache_bytes=cold_cache_bytes,
+                    access=access,
                 )
             except BaseException:
                 self.directory.release()
@@ -67,7 +71,7 @@ class Engine:
             raise translated(error) from error
         self._deleted_retention_h = deleted_retention_h
         self._rows: dict[tuple[int, int], TableRows] = {}
-        self.load_cold: Callable[[core.ColdMissError], list[object]] = _nothing_cold
+        self.load_cold: Callable[[core.ColdMissError], list[object]] = nothing_cold
         """Brings what a read lacked (kalamdb.engine.cold); what is returned keeps it in memory."""
 
     def rows(self, schema: TableSchema, history: Sequence[TableSchema]) -> TableRows:
@@ -135,6 +139,21 @@ class Engine:
         except core.CoreError as error:
             raise translated(error) from error
 
+    def purge(self, check: Callable[[], None]) -> None:
+        """Checkpoint, and leave nothing of what the log told before: older files become zeros and go, and so does what
+        was cut from the log. `check`: called between steps. Raises as checkpoint."""
+        try:
+            self.store.purge_log()
+            check()
+            files = self.directory.files
+            kept = [name for name in files.list(self.directory.wal) if name.endswith((".torn", ".damaged"))]
+            for name in kept:
+                files.remove(os.path.join(self.directory.wal, name))
+            if kept:
+                files.sync_directory(self.directory.wal)
+        except core.CoreError as error:
+            raise translated(error) from error
+
     def commit(self, batch: WriteBatch, *, sync: bool) -> int:
         """All of the batch or nothing; its last sequence number.
 
@@ -163,5 +182,6 @@ class Engine:
             self.directory.release()
 
 
-def _nothing_cold(miss: core.ColdMissError) -> list[object]:
+def nothing_cold(miss: core.ColdMissError) -> list[object]:
+    """What brings cold rows where there can be none."""
     raise miss

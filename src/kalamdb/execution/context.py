@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from kalamcore import errors as core
 from kalamdb.auth import Role
 from kalamdb.catalog.catalog import Catalog, CatalogChange
 from kalamdb.engine import Engine, TableRows
 from kalamdb.engine.core_errors import translated
+from kalamdb.engine.engine import nothing_cold
 from kalamdb.functions.registry import FunctionContext, FunctionRegistry
 from kalamdb.schema import TableSchema
 from kalamdb.settings import Settings
@@ -19,11 +20,13 @@ from kalamdb.settings import Settings
 if TYPE_CHECKING:
     from kalamcore.store import Readable, Transaction, WriteBatch
     from kalamdb.engine.cold import ColdTier
-    from kalamdb.engine.jobs import JobRunner
+    from kalamdb.engine.jobs import JobContext, JobRunner
     from kalamdb.execution.query import QueryEngine
     from kalamdb.execution.scan import Relation
     from kalamdb.execution.transaction import OpenTransaction
     from kalamdb.storage.storages import Storages
+
+Answer = TypeVar("Answer")
 
 
 class Services(Protocol):
@@ -55,6 +58,18 @@ class Services(Protocol):
         definitions: Callable[[WriteBatch, Catalog], None],
     ) -> Catalog:
         """Apply a change to the newest catalog, durably, one at a time; the catalog it made."""
+
+    def frozen_catalog(self, work: Callable[[Catalog], Answer]) -> Answer:
+        """Do `work` with what exists, while nobody changes it."""
+
+    def clean(self, dropped: Sequence[TableSchema], actor: str | None) -> None:
+        """Have the cold files of dropped tables removed in the background, where they have any."""
+
+    def settle_dropped(self, job: JobContext) -> None:
+        """Remove what is left of dropped tables now."""
+
+    def now(self) -> datetime.datetime:
+        """The instant, aware, UTC."""
 
     def checkpoint(self) -> int:
         """Write the rows in memory to hot segments."""
@@ -95,6 +110,8 @@ class Context:
     rows: Sequence[tuple[object, ...]] | None = None
     """The rows of an INSERT of literals."""
     sync: bool = True
+    load_cold: Callable[[core.ColdMissError], list[object]] = nothing_cold
+    """Brings what `reader` lacks; what is returned keeps it in memory."""
     transaction: Transaction | None = None
     """Where its writes go and are seen, until they are committed together."""
     temporary: dict[str, Relation] = field(default_factory=dict)

@@ -96,6 +96,7 @@ def drop_namespace(statement: DropNamespace, context: Context) -> Result:
             batch.drop_table(table.table_id)
 
     context.services.change_catalog(change, definitions)
+    context.services.clean(dropped, context.user)
     return Result.affected(0, f"Dropped namespace {name}")
 
 
@@ -270,6 +271,7 @@ def drop_table(statement: DropTable, context: Context) -> Result:
             batch.drop_table(schema.table_id)
 
     context.services.change_catalog(change, definitions)
+    context.services.clean(dropped, context.user)
     return Result.affected(0, f"Dropped table {namespace}.{statement.table.name}")
 
 

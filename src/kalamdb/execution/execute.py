@@ -76,6 +76,10 @@ EXECUTORS: Mapping[str, tuple[str, str]] = {
     "DropStorage": ("storage", "drop_storage"),
     "ShowStorages": ("storage", "show_storages"),
     "CheckStorage": ("storage", "check_storage_answers"),
+    "Backup": ("backup", "backup"),
+    "Restore": ("backup", "restore"),
+    "ExportUserData": ("user_data", "export_user_data"),
+    "EraseUserData": ("user_data", "erase_user_data"),
 }
 """Module and function."""
 
@@ -107,6 +111,8 @@ ACTIONS: Mapping[str, Action] = {
 
 _CHANGE_NOTHING = frozenset(
     {
+        "Backup",
+        "ExportUserData",
         "CheckStorage",
         "ShowStorages",
         "FlushTable",

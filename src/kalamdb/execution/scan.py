@@ -88,7 +88,7 @@ def _table_relation(
     arrow_schema = pa.schema(fields)
     batches = []
     for partition in partitions:
-        for arrays in _partition_columns(context, schema, partition, positions, deleted="_deleted" in words):
+        for arrays in partition_columns(context, schema, partition, positions, deleted="_deleted" in words):
             if with_owner:
                 owner = pa.scalar(partition.decode(), pa.string())
                 arrays = [pa.repeat(owner, len(arrays[0])), *arrays]
@@ -96,7 +96,7 @@ def _table_relation(
     return Relation(arrow_schema, batches)
 
 
-def _partition_columns(
+def partition_columns(
     context: Context, schema: TableSchema, partition: bytes, positions: list[int], *, deleted: bool
 ) -> Iterator[list[pa.Array]]:
     """The columns at these positions, of one partition's rows in any order, some rows at a time."""
@@ -113,7 +113,7 @@ def _partition_columns(
             # Which of a transaction's own tombstones hide anything is told only where hot and cold are read together.
             together = deleted and context.transaction is not None
             if together or context.services.fits_in_cache(miss):
-                held += context.services.engine.load_cold(miss)
+                held += context.load_cold(miss)
                 continue
             yield from _passing_through(context, schema, partition, positions, deleted=deleted)
             return

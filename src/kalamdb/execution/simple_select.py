@@ -86,10 +86,11 @@ def answer(
     """The result, or None where the query engine has to answer. `started`: by perf_counter_ns. `reader`: the session's
     open transaction; None where it has none."""
     database = session._database
+    engine = database.engine
     if reader is None:
         if session._transaction is not None:
             return session._answer_inside(simple, parameters, literals, started)
-        reader = database.engine.store
+        reader = engine.store
     plan = database.select_plans.get((simple, session.namespace))
     if plan is None or plan.catalog is not database._catalog:
         plan = _planned(database, simple, session.namespace)
@@ -105,7 +106,10 @@ def answer(
         except core.ColdMissError as miss:
             if not database.fits_in_cache(miss):
                 return None
-            held += database.engine.load_cold(miss)
+            try:
+                held += engine.load_cold(miss)
+            except core.WriteConflictError:
+                return None  # the other way evaluates anew, on what is there now
         except core.WriteConflictError as conflict:
             if session._transaction is not None:
                 raise snapshot_gone() from conflict

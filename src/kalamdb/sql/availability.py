@@ -17,10 +17,6 @@ _LATER = frozenset(
         ("kill", "live"),
         ("subscribe", None),
         ("execute", "as"),
-        ("backup", None),
-        ("restore", None),
-        ("export", None),
-        ("erase", None),
     }
 )
 

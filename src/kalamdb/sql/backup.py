@@ -42,19 +42,19 @@ class BackupRules(Rules):
     """The rules of backup.lark."""
 
     def backup_database(self, uri: Token) -> Backup:
-        return Backup(uri.value)
+        return Backup(uri.fixed)
 
     def backup_namespace(self, namespace: Token, uri: Token) -> Backup:
-        return Backup(uri.value, namespace.value)
+        return Backup(uri.fixed, namespace.value)
 
     def restore_database(self, uri: Token) -> Restore:
-        return Restore(uri.value)
+        return Restore(uri.fixed)
 
     def restore_namespace(self, namespace: Token, uri: Token) -> Restore:
-        return Restore(uri.value, namespace.value)
+        return Restore(uri.fixed, namespace.value)
 
     def export_user_data(self, user: Token, path: Token) -> ExportUserData:
-        return ExportUserData(user.value, path.value)
+        return ExportUserData(user.fixed, path.fixed)
 
     def erase_user_data(self, user: Token) -> EraseUserData:
-        return EraseUserData(user.value)
+        return EraseUserData(user.fixed)

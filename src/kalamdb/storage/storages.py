@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from kalamcore.system import FileSystem
@@ -12,10 +12,13 @@ from kalamdb.errors import InvalidDefinition, StorageUnavailable
 from kalamdb.storage.credentials import Credentials, parse_credentials
 from kalamdb.storage.definition import Storage
 from kalamdb.storage.master_key import MasterKey
-from kalamdb.storage.uri import FILESYSTEM, StorageUri, is_within
+from kalamdb.storage.uri import FILESYSTEM, SCHEMES, StorageUri, is_within, parse_uri
 
 if TYPE_CHECKING:
     from kalamdb.storage.backend import StorageBackend
+
+ELSEWHERE = "(elsewhere)"
+"""What messages call a place that is no storage of the catalog."""
 
 
 class Storages:
@@ -53,6 +56,52 @@ class Storages:
             backend = self._open(storage)
             self._backends[storage.storage_id] = (storage, backend)
             return backend
+
+    def backend_at(self, uri: str, storages: Iterable[Storage], *, lend: bool = True) -> StorageBackend:
+        """A place that is no storage of the catalog: for a backup, or for what is exported.
+
+        `uri`: an absolute path, file:///path, s3://…, gs://… or az://…. `storages`: those of the catalog, whose files
+        are kept apart from it; with `lend` one in the same bucket lends its credentials, and else the environment gives
+        them. Raises InvalidDefinition where it is no such place or the configuration does not permit it, and as
+        backend().
+        """
+        scheme = uri.partition("://")[0].lower() if "://" in uri else ""
+        type_ = next((name for name, of in SCHEMES.items() if of == scheme), FILESYSTEM)
+        place = parse_uri(type_, uri)
+        storages = list(storages)
+        for storage in storages:
+            if storage.place.overlaps(place):
+                raise InvalidDefinition(
+                    f'this place lies in that of storage "{storage.storage_id}" or around it; choose one beside it'
+                )
+        if place.type == FILESYSTEM:
+            from kalamdb.storage.filesystem import FilesystemBackend
+
+            if not place.path.startswith("/"):
+                raise InvalidDefinition(
+                    "what leaves the database goes to an absolute path, file:///path, s3://…, gs://… or az://…"
+                )
+            self.check_place(place)
+            self._check_links(ELSEWHERE, place)
+            # Also of a database in memory: what it writes there is to outlive it.
+            return FilesystemBackend(ELSEWHERE, FileSystem.posix(), place.path)
+        from kalamdb.storage.object_store import ObjectStoreBackend
+
+        credentials = None
+        for storage in storages:
+            if (
+                lend
+                and storage.secret is not None
+                and (storage.type, storage.place.bucket)
+                == (
+                    place.type,
+                    place.bucket,
+                )
+            ):
+                text = self.master_key.decrypt(storage.secret, storage.storage_id)
+                credentials = parse_credentials(text, storage.type)
+                break
+        return ObjectStoreBackend(ELSEWHERE, place, credentials)
 
     def forget(self, storage_id: str) -> None:
         """Let go of a storage that was dropped."""
@@ -92,7 +141,7 @@ class Storages:
             self._replacing = self._replacing or replacing_locks()
             self.check_place(place)
             root = os.path.join(self._directory, place.path)
-            self._check_links(storage, place)
+            self._check_links(storage.storage_id, place)
             return FilesystemBackend(storage.storage_id, self._files, root, self._replacing)
         from kalamdb.storage.object_store import ObjectStoreBackend
 
@@ -102,7 +151,7 @@ class Storages:
             credentials = parse_credentials(text, storage.type)
         return ObjectStoreBackend(storage.storage_id, place, credentials)
 
-    def _check_links(self, storage: Storage, place: StorageUri) -> None:
+    def _check_links(self, storage_id: str, place: StorageUri) -> None:
         """A link must not lead out of where the storage has to be: the database directory, or a permitted root."""
         start = self._directory
         rest = place.path
@@ -117,6 +166,6 @@ class Storages:
             path = os.path.join(path, segment)
             if self._files.is_link(path):
                 raise StorageUnavailable(
-                    f'storage "{storage.storage_id}" is unavailable: its directory is reached by a symbolic link, '
+                    f'storage "{storage_id}" is unavailable: its directory is reached by a symbolic link, '
                     "which is not followed there"
                 )

@@ -1,6 +1,7 @@
 """Cold rows at work: flushed from hot segments, compacted, read back where a statement needs them."""
 
 from kalamdb.engine.cold.compaction import compact_table
+from kalamdb.engine.cold.erasing import erase_partition
 from kalamdb.engine.cold.flush import flush_table
 from kalamdb.engine.cold.policies import due_flushes
 from kalamdb.engine.cold.removal import remove_table
@@ -13,6 +14,7 @@ __all__ = [
     "cold_rows",
     "compact_table",
     "due_flushes",
+    "erase_partition",
     "flush_table",
     "remove_table",
 ]

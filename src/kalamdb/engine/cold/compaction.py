@@ -34,6 +34,9 @@ def compact_table(tier: ColdTier, schema: TableSchema, context: JobContext) -> s
             rows += ended.rows
             size += ended.bytes
             context.progress(rows, size)
+    if compacted:
+        # For who reads beside this process: versions that it shows may be gone from the segments now.
+        tier.checkpoint()
     return f"compacted {compacted} partition(s)"
 
 
@@ -64,13 +67,14 @@ def compact_partition(
     made = writer.write(backend, place.folder, merged, iter(tier.engine.store.snowflake_id, None))
     context.check()
     new = loaded.manifest.following(tuple(made), schema_version=schema.version)
-    try:
-        committed = commit(backend, place.folder, loaded.found, new)
-    except (StorageConflict, StorageOutcomeUnknown):
-        committed = tier.find_manifest(place)
-        if committed.manifest is None or committed.manifest.segments != new.segments:
-            raise
-        committed = commit(backend, place.folder, committed, again(committed.manifest))
+    with tier.gate.passed():
+        try:
+            committed = commit(backend, place.folder, loaded.found, new)
+        except (StorageConflict, StorageOutcomeUnknown):
+            committed = tier.find_manifest(place)
+            if committed.manifest is None or committed.manifest.segments != new.segments:
+                raise
+            committed = commit(backend, place.folder, committed, again(committed.manifest))
     manifest = committed.manifest
     assert manifest is not None
     for info in made:

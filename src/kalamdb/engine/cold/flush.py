@@ -79,7 +79,8 @@ def flush_table(tier: ColdTier, schema: TableSchema, context: JobContext) -> str
         ended: list[ColdPlace] = []
 
         def work(partition: bytes) -> ColdPlace | None:
-            return _flush_partition(tier, writer, rows, places[partition], view, upto)  # noqa: B023
+            with tier.gate.passed():
+                return _flush_partition(tier, writer, rows, places[partition], view, upto)  # noqa: B023
 
         try:
             for place in _side_by_side(work, some, unflushed, context):
@@ -94,13 +95,21 @@ def flush_table(tier: ColdTier, schema: TableSchema, context: JobContext) -> str
             for place in ended:
                 tier.tell(place.table_id, place.partition.encode())
                 places[place.partition.encode()] = place
+    if flushed:
+        # Who reads beside this process sees checkpoints alone: the next one has to tell of the cold rows before one
+        # is made that lacks the hot ones.
+        tier.checkpoint()
     engine.store.drop_flushed(
         schema.table_id, {partition: place.watermark for partition, place in places.items()}
     )
+    compacted = 0
     for partition in wanted:
         if has_many_segments(places[partition], tier.segment_bytes_max):
             context.check()
             compact_partition(tier, schema, places[partition], context)
+            compacted += 1
+    if compacted:
+        tier.checkpoint()
     return f"flushed {flushed} partition(s)"
 
 

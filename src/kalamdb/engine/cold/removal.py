@@ -8,16 +8,22 @@ import time
 from kalamdb.engine.cold.places import ColdPlace
 from kalamdb.engine.cold.tier import ColdTier
 from kalamdb.engine.jobs import JobContext
-from kalamdb.engine.segments import Owner, leftovers
+from kalamdb.engine.segments import Found, Owner, leftovers
 from kalamdb.engine.segments.manifest import MANIFEST, PREVIOUS
-from kalamdb.errors import SegmentMissing
+from kalamdb.errors import Corruption, SegmentMissing
 
 
 def remove_leftovers(tier: ColdTier, place: ColdPlace, *, grace_s: float | None = None) -> int:
     """Remove files of a partition's folder that no manifest named a grace time ago already; how many.
 
-    REQUIRES: no flush or compaction of the partition is under way.
+    Leaves all of them while a backup needs files to stay. REQUIRES: no flush or compaction of the partition is under
+    way.
     """
+    with tier.removing_files() as may:
+        return _remove_leftovers(tier, place, grace_s) if may else 0
+
+
+def _remove_leftovers(tier: ColdTier, place: ColdPlace, grace_s: float | None) -> int:
     grace = tier.grace_s if grace_s is None else grace_s
     backend = tier.backend(place.storage_id)
     now = time.monotonic()
@@ -34,26 +40,33 @@ def remove_leftovers(tier: ColdTier, place: ColdPlace, *, grace_s: float | None 
 
 def remove_table(tier: ColdTier, table_id: int, context: JobContext) -> str:
     """Remove every cold file of a table that was dropped, then what the log knows of them."""
-    places = list(tier.places.of_table(table_id).values())
-    for place in places:
-        context.check()
-        remove_partition(tier, place)
-    tier.places.remove(places, tier.now())
-    tier.forget_table(table_id)
+    with tier.keep_files(context):
+        places = list(tier.places.of_table(table_id).values())
+        for place in places:
+            context.check()
+            remove_partition(tier, place)
+        tier.places.remove(places, tier.now())
+        tier.forget_table(table_id)
     return f"removed {len(places)} partition(s)"
 
 
 def remove_partition(tier: ColdTier, place: ColdPlace) -> None:
     """Remove a partition's files: segments, then the generation before, then the manifest that says whose they are.
 
-    Raises StorageUnavailable."""
+    Where another table has its manifest there by now, the rest is its leftovers; where none is yet, what is there was
+    written by a flush that did not end. Raises StorageUnavailable.
+    """
     backend = tier.backend(place.storage_id)
-    found = tier.find_manifest(place)
-    if found.manifest is None:
-        if place.generation:
-            # Removed by a job that did not get to its end, unless the whole storage is away: then it is not over.
-            with contextlib.suppress(SegmentMissing):
-                backend.size(f"{place.folder}/{MANIFEST}")
+    try:
+        found = tier.find_manifest(place)
+    except Corruption:
+        # Damaged or lost: it goes all the same, as nobody else's can be in this place.
+        found = Found()
+    if found.manifest is None and place.generation:
+        # Removed by a job that did not get to its end, unless the whole storage is away: then it is not over.
+        with contextlib.suppress(SegmentMissing):
+            backend.size(f"{place.folder}/{MANIFEST}")
+    if found.leftover is not None or found.foreign is not None:
         return
     for path in list(backend.list(place.folder)):
         name = path[len(place.folder) + 1 :]

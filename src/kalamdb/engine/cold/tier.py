@@ -6,22 +6,24 @@ cache. It reads no storage itself: it says what it lacks, and is asked again whe
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import itertools
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kalamcore.errors import ColdMissError
 from kalamcore.rows import Layout
+from kalamdb.engine.cold.gate import CommitGate
 from kalamdb.engine.cold.places import ColdPlace, ColdPlaces
 from kalamdb.engine.segments import Found, Manifest, Owner, SegmentInfo, SegmentReader, SegmentWriter, load
 from kalamdb.engine.segments.writer import ROW_GROUP_ROWS, SEGMENT_BYTES_MAX
 from kalamdb.engine.tables import layout_of
-from kalamdb.errors import Corruption, UndefinedTable
+from kalamdb.errors import Corruption, StorageUnavailable, UndefinedTable
 from kalamdb.schema import TableSchema
 from kalamdb.storage import Storage, StorageBackend, Storages
 from kalamdb.storage.backend import require_files
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from kalamdb.engine.engine import Engine
+    from kalamdb.engine.jobs import JobContext
 
 PARTITIONS_MAX = 32_768
 """Manifests kept in memory; the core keeps half as many."""
@@ -37,6 +40,8 @@ UNBOUNDED_KEY = b"\xff" * 8
 """Above every key of text; numbers always have an upper bound."""
 REMOTE_GAP_BYTES = 1 << 20
 GRACE_S = 600.0
+FILES_WAIT_S = 0.1
+"""Between two looks at whether somebody else is done with the files."""
 """A leftover is removed when it was one so long ago: a reader may still be at it."""
 
 History = Sequence[TableSchema]
@@ -80,10 +85,11 @@ class ColdTier:
         deleted_retention_h: int,
         oldest_snapshot: Callable[[], int | None] = lambda: None,
         grace_s: float = GRACE_S,
+        beside_owner: bool = False,
     ) -> None:
         """`storage`: by its id, from the catalog as it is now. `history`: every schema version of a table, by its id.
         `deleted_retention_h`: of tables that say nothing of it. `oldest_snapshot`: of the transactions that are open.
-        `grace_s`: how long leftovers stay."""
+        `grace_s`: how long leftovers stay. `beside_owner`: another process may change what is cold."""
         self.engine = engine
         self.places = ColdPlaces(engine)
         self._storages = storages
@@ -95,8 +101,11 @@ class ColdTier:
         self.grace_s = grace_s
         self.row_group_rows = ROW_GROUP_ROWS
         self.segment_bytes_max = SEGMENT_BYTES_MAX
+        self._beside_owner = beside_owner
         self.leftovers_seen: dict[tuple[str, str], float] = {}
         """When a file that no manifest names was first found, by storage and path, in seconds of time.monotonic."""
+        self.gate = CommitGate()
+        self._files = threading.Lock()
         self._checkpointed_s = time.monotonic()
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
@@ -106,6 +115,26 @@ class ColdTier:
         self._layouts: dict[tuple[int, int], Layout] = {}
         self.complete_from: dict[str, int] = {}
         """By the paths of segments that were compacted in this life: below it older versions may be missing."""
+
+    @contextlib.contextmanager
+    def keep_files(self, context: JobContext) -> Iterator[None]:
+        """For a job that needs files to stay, or that removes some which another such job may need: one at a time."""
+        while not self._files.acquire(timeout=FILES_WAIT_S):
+            context.check()
+        try:
+            yield
+        finally:
+            self._files.release()
+
+    @contextlib.contextmanager
+    def removing_files(self) -> Iterator[bool]:
+        """For clean-up that can as well be done another time: whether it may be done now."""
+        free = self._files.acquire(blocking=False)
+        try:
+            yield free
+        finally:
+            if free:
+                self._files.release()
 
     def checkpoint(self) -> None:
         """Move what is in memory to hot segments."""
@@ -220,7 +249,10 @@ class ColdTier:
             place = self.places.find(table_id, partition)
             if place is None:
                 return None
-            loaded = self.remember(place, self.require_manifest(place))
+            found = self.require_manifest(place)
+            if self._beside_owner and found.manifest is not None:
+                _check_nothing_lost(place, found.manifest)
+            loaded = self.remember(place, found)
         self._tell(loaded)
         return loaded
 
@@ -377,3 +409,15 @@ def _whole(batch: pa.RecordBatch) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(
         [pa.concat_arrays([column]) for column in batch.columns], schema=batch.schema
     )
+
+
+def _check_nothing_lost(place: ColdPlace, manifest: Manifest) -> None:
+    """A manifest that is newer than the place in the checkpoint: a flush adds segments, whose rows are told by their
+    sequence numbers, but a compaction gives up versions that the checkpoint shows. Raises StorageUnavailable."""
+    if manifest.generation > place.generation > 0 and any(
+        info.min_seq <= place.watermark < info.max_seq for info in manifest.segments
+    ):
+        raise StorageUnavailable(
+            f"rows in {place.folder} were compacted since the last checkpoint of the database's owner; read again "
+            "after its next one"
+        )

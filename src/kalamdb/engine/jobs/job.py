@@ -11,6 +11,10 @@ from typing import Any
 
 FLUSH = "flush"
 COMPACT = "compact"
+CLEAN = "clean"
+BACKUP = "backup"
+RESTORE = "restore"
+ERASE = "erase"
 INTERRUPTED = "interrupted"
 """The error of a job that the end of its database's life cut short."""
 

@@ -6,6 +6,7 @@ Corruption.
 
 from kalamdb.engine.segments.bounds import ColumnBounds, ColumnRange, KeyRange
 from kalamdb.engine.segments.cache import BoundedCache
+from kalamdb.engine.segments.exporting import parquet_of
 from kalamdb.engine.segments.layout import row_schema
 from kalamdb.engine.segments.manifest import (
     Found,
@@ -40,6 +41,7 @@ __all__ = [
     "load",
     "load_previous",
     "merge",
+    "parquet_of",
     "require_own",
     "row_schema",
 ]
