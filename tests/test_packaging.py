@@ -13,7 +13,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-MODULES = ("errors", "system", "wal", "memtable", "rows", "not_null", "ids", "statements", "store")
+MODULES = (
+    "errors",
+    "system",
+    "wal",
+    "memtable",
+    "rows",
+    "not_null",
+    "ids",
+    "statements",
+    "store",
+    "segment_load",
+)
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from kalamcore.system import Clock, FileSystem, RandomSource
 
 TABLE = 1
 BLOCK_ROWS_MAX = 1024
-BLOCK_BYTES_MAX = 32 << 10
+BLOCK_BYTES_MAX = 64 << 10
 UTC = dt.UTC
 seeds = itertools.count(1)
 

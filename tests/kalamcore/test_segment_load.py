@@ -488,7 +488,7 @@ def test_a_column_that_rotted_is_told_to_who_reads_it(files: FileSystem) -> None
     snapshot = store.snapshot()
     keys = store.scan_arrow(TABLE, b"", snapshot, READER, [0])
     assert sum(pa.record_batch(part).num_rows for part in keys) == 5000
-    with pytest.raises(CorruptionError, match="checksum of a column"):
+    with pytest.raises(CorruptionError, match="checksum of a block"):
         store.scan_arrow(TABLE, b"", snapshot, READER, [1])
-    with pytest.raises(CorruptionError, match="checksum of a column"):
+    with pytest.raises(CorruptionError, match="checksum of a block"):
         store.scan(TABLE, b"", snapshot, READER)

@@ -20,6 +20,8 @@ constexpr std::size_t kAlignment = 64;
 constexpr std::size_t kTrailerBytes = 32;  // before Arrow's footer
 constexpr std::size_t kWriteBytes = 1u << 20;
 constexpr std::size_t kUnbufferedBytes = 16u << 10;
+// What a scan of most columns reads at a time; it stays in the processor's cache until it was looked at.
+constexpr std::size_t kScanBytes = 512u << 10;
 // What a block takes in memory and in the cache's lists besides its columns.
 constexpr std::size_t kBlockOverhead = 256;
 constexpr std::size_t kTailBytes = 64u << 10;
@@ -272,10 +274,31 @@ std::shared_ptr<const ColumnBlock> HotSegment::passing_block(std::uint32_t at,
                                            : layout_->size() + (position == kDeletedColumn ? 1 : 0);
         wanted[column] = true;
     }
-    if (memory.size < block.bytes) {
-        memory.bytes = std::make_unique_for_overwrite<char[]>(block.bytes);
-        memory.size = block.bytes;
+    std::size_t wanted_bytes = 0;
+    for (std::size_t column = 0; column < wanted.size(); column++) {
+        if (!wanted[column]) continue;
+        for (std::uint32_t length : parts(at)[column].buffers) wanted_bytes += padded(length);
     }
+    if (wanted_bytes * 2 > block.bytes) {
+        // Most of it: this block and those behind it in one read.
+        if (block.offset < memory.from || block.offset + block.bytes > memory.to) {
+            std::uint64_t end = blocks_.back().offset + blocks_.back().bytes;
+            end = std::max(std::min(end, block.offset + kScanBytes), block.offset + block.bytes);
+            auto size = static_cast<std::size_t>(end - block.offset);
+            memory.reserve(size);
+            memory.from = memory.to = 0;
+            if (file_->read_at(block.offset, memory.bytes.get(), size) != size) {
+                throw Corruption(file_->path(), block.offset, "it ends within a block");
+            }
+            memory.base = memory.from = block.offset;
+            memory.to = end;
+        }
+        // Its sequence numbers are changed in place, so it is not given again.
+        memory.from = block.offset + block.bytes;
+        return make(at, memory.bytes.get() + (block.offset - memory.base), wanted, nullptr);
+    }
+    memory.reserve(block.bytes);
+    memory.from = memory.to = 0;
     // Columns that lie side by side in one read.
     std::size_t from = 0, to = 0, next = 0;
     auto read = [&] {
@@ -322,7 +345,7 @@ std::shared_ptr<const ColumnBlock> HotSegment::make(std::uint32_t at, char* memo
         }
         if (crc32c({begin, static_cast<std::size_t>(next - begin)}) != part.crc) {
             throw Corruption(file_->path(), block.offset + static_cast<std::uint64_t>(begin - memory),
-                             "the checksum of a column is wrong; restore a backup");
+                             "the checksum of a block is wrong; restore a backup");
         }
         columns.push_back(column);
     }
@@ -445,8 +468,8 @@ void HotSegmentWriter::add_columns(std::string_view partition, const ArrowInput&
     std::string key;
     while (begin < end) {
         std::int64_t stop = std::min(end, begin + kBlockRowsMax);
-        for (std::size_t bytes; stop > begin + 1 &&
-                                (bytes = bytes_of_rows(layout, input, begin, stop)) > kBlockBytesMax;) {
+        for (std::size_t bytes;
+             stop > begin + 1 && (bytes = bytes_of_rows(layout, input, begin, stop)) > kBlockBytesMax;) {
             auto share = static_cast<double>(kBlockBytesMax) / static_cast<double>(bytes);
             auto fewer = static_cast<std::int64_t>(static_cast<double>(stop - begin) * share);
             stop = begin + std::clamp<std::int64_t>(fewer, 1, stop - begin - 1);

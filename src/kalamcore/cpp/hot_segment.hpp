@@ -21,9 +21,10 @@
 
 namespace kalam {
 
-// The rows of a block and its bytes, at most: what a look-up reads that finds nothing in the cache; a row larger than that is a block of its own.
+// The rows of a block and its bytes, at most: what a look-up reads that finds nothing in the cache; a row
+// larger than that is a block of its own.
 inline constexpr std::int64_t kBlockRowsMax = 1024;
-inline constexpr std::size_t kBlockBytesMax = 32u << 10;
+inline constexpr std::size_t kBlockBytesMax = 64u << 10;
 // A segment of more rows has no key filter, which would take as many bytes in memory.
 inline constexpr std::size_t kFilteredRowsMax = 16u << 20;
 

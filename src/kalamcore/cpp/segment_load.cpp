@@ -102,10 +102,9 @@ std::uint64_t SegmentLoad::commit() {
         }
         segment_ = HotSegment::open(*store_.files_, store_.options_.hot_directory, entry, store_.cache_);
         writer_.reset();
-        if (segment_->sequence_min() != 0 ||
-            segment_->sequence_max() + 1 != static_cast<std::uint64_t>(next_))
-            throw Error("the order of a load numbers its rows from 0 on, each once");
     }
+    if (segment_->sequence_min() != 0 || segment_->sequence_max() + 1 != static_cast<std::uint64_t>(next_))
+        throw Error("the order of a load numbers its rows from 0 on, each once");
     // Most of it without a lock; what comes between is seen once more with it.
     probe();
     try {

@@ -45,10 +45,19 @@ class BlockCache {
     std::size_t bytes_ = 0;
 };
 
-// What a scan reads into, block after block.
+// What a scan reads into, block after block. It begins at `base` in the file; `from` to `to` is not looked at
+// yet.
 struct ScanMemory {
     std::unique_ptr<char[]> bytes;
     std::size_t size = 0;
+    std::uint64_t base = 0, from = 0, to = 0;
+
+    void reserve(std::size_t wanted) {
+        if (wanted <= size) return;
+        bytes = std::make_unique_for_overwrite<char[]>(wanted);
+        size = wanted;
+        from = to = 0;
+    }
 };
 
 // The rows of one partition within a segment.

@@ -1,7 +1,13 @@
 #include "tiers.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
+#include <exception>
+#include <iterator>
+#include <mutex>
+#include <system_error>
+#include <thread>
 #include <utility>
 
 #include "column_gather.hpp"
@@ -11,6 +17,9 @@ namespace kalam {
 namespace {
 
 constexpr std::size_t kRowsAtOnce = 256;
+// Scans of fewer rows are done before other threads would have begun.
+constexpr std::int64_t kRowsForThreads = 262144;
+constexpr std::size_t kThreadsMax = 4;
 // Blocks of so many pieces between rows that are not to be shown are copied into larger batches.
 constexpr std::size_t kPiecesMax = 1;
 
@@ -258,6 +267,122 @@ bool ends_of(const Partition& partition, std::uint64_t snapshot, std::string_vie
     return true;
 }
 
+// Rows of one segment as Arrow.
+struct Scan {
+    const SortedBlocks& segment;
+    const PartitionRange& range;
+    const RowReader& reader;
+    const std::vector<int>& columns;
+    const std::uint64_t snapshot;
+    const bool deleted, above;
+    const std::vector<std::int64_t>& hidden;  // rows that are left out, in order
+    const std::int64_t batch_rows;
+
+    // Where there are many rows, some threads share them.
+    void run(std::int64_t begin, std::int64_t end, std::vector<ArrowBatch>& batches) const {
+        // A part for each batch, and each of whole blocks.
+        std::vector<std::int64_t> bounds{begin};
+        for (std::int64_t next = begin; (next += batch_rows) < end;) {
+            std::int64_t bound = segment.block_begin(segment.block_of(next));
+            if (bound > bounds.back()) bounds.push_back(bound);
+        }
+        bounds.push_back(end);
+        std::size_t parts = bounds.size() - 1;
+        std::size_t threads = std::min<std::size_t>(parts, std::thread::hardware_concurrency());
+        if (end - begin < kRowsForThreads || threads < 2) return part(begin, end, batches);
+        std::vector<std::vector<ArrowBatch>> made(parts);
+        std::atomic<std::size_t> next{0};
+        std::mutex mutex;
+        std::exception_ptr failure;
+        auto work = [&] {
+            try {
+                for (std::size_t at; (at = next.fetch_add(1)) < parts;)
+                    part(bounds[at], bounds[at + 1], made[at]);
+            } catch (...) {
+                std::lock_guard guard(mutex);
+                if (!failure) failure = std::current_exception();
+                next = parts;
+            }
+        };
+        std::vector<std::thread> others;
+        try {
+            while (others.size() + 1 < std::min(threads, kThreadsMax)) others.emplace_back(work);
+        } catch (const std::system_error&) {
+            // Fewer, then.
+        }
+        work();
+        for (std::thread& other : others) other.join();
+        if (failure) std::rethrow_exception(failure);
+        for (auto& some : made) std::move(some.begin(), some.end(), std::back_inserter(batches));
+    }
+
+    void part(std::int64_t begin, std::int64_t end, std::vector<ArrowBatch>& batches) const {
+        bool same = segment.layout().version() == reader.layout().version();
+        bool each_row = above || (!deleted && range.tombstones);
+        std::vector<int> read = columns;
+        if (each_row) {
+            read.push_back(kSequenceColumn);
+            read.push_back(kDeletedColumn);
+        }
+        // Of many blocks the columns asked for are gathered; of one it is given what it has.
+        bool many = same && segment.block_of(begin) != segment.block_of(end - 1);
+        ColumnGatherer gatherer(segment.shared_layout(), same ? columns : std::vector<int>(), batch_rows);
+        ScanMemory memory;
+        ArrowBuilder builder(reader, columns);
+        auto next_hidden = std::lower_bound(hidden.begin(), hidden.end(), begin);
+        for (std::uint32_t number = segment.block_of(begin); begin < end; number++) {
+            std::shared_ptr<const ColumnBlock> block =
+                many ? segment.passing_block(number, read, memory) : segment.block(number);
+            std::int64_t base = segment.block_begin(number);
+            std::int64_t stop = std::min(end, base + block->rows());
+            std::vector<std::pair<std::int64_t, std::int64_t>> pieces;
+            std::int64_t from = begin;
+            auto leave_out = [&](std::int64_t row) {
+                if (row > from) pieces.emplace_back(from - base, row - base);
+                from = row + 1;
+            };
+            if (each_row) {
+                for (std::int64_t row = begin; row < stop; row++) {
+                    bool left_out =
+                        block->sequence(row - base) > snapshot || (!deleted && block->deleted(row - base));
+                    for (; next_hidden != hidden.end() && *next_hidden == row; ++next_hidden) left_out = true;
+                    if (left_out) leave_out(row);
+                }
+            } else {
+                for (; next_hidden != hidden.end() && *next_hidden < stop; ++next_hidden) {
+                    if (*next_hidden >= from) leave_out(*next_hidden);
+                }
+            }
+            if (from < stop) pieces.emplace_back(from - base, stop - base);
+            bool slices = same && !many && pieces.size() <= kPiecesMax;
+            for (auto [first, last] : pieces) {
+                if (slices) batches.push_back(ColumnBlock::slice(block, first, last, columns));
+                while (same && !slices && first < last) {
+                    first += gatherer.add(*block, first, last);
+                    if (first < last || gatherer.rows() >= batch_rows) batches.push_back(gatherer.finish());
+                }
+                if (!same) append(*block, first, last, builder, batches);
+            }
+            begin = stop;
+        }
+        if (gatherer.rows() > 0) batches.push_back(gatherer.finish());
+        if (builder.rows() > 0) batches.push_back(builder.finish());
+    }
+
+    // Rows of an older version, one by one as the newest has them.
+    void append(const ColumnBlock& block, std::int64_t first, std::int64_t last, ArrowBuilder& builder,
+                std::vector<ArrowBatch>& batches) const {
+        std::string bytes;
+        for (std::int64_t row = first; row < last; row++) {
+            bytes.clear();
+            block.append_row(row, bytes);
+            RowRef one{bytes.data(), bytes.size(), block.sequence(row), block.deleted(row)};
+            while (builder.append(&one, 1) == 0) batches.push_back(builder.finish());
+            if (builder.rows() >= batch_rows) batches.push_back(builder.finish());
+        }
+    }
+};
+
 }  // namespace
 
 void append_as_arrow(RowSource& source, const RowReader& reader, const std::vector<int>& columns,
@@ -496,67 +621,8 @@ void rows_as_arrow(const PartitionSources& sources, const std::shared_ptr<const 
         }
         std::sort(hidden.begin(), hidden.end());
 
-        bool same = segment->layout().version() == reader.layout().version();
-        bool each_row = above || (!deleted && range->tombstones);
-        std::vector<int> read = columns;
-        if (each_row) {
-            read.push_back(kSequenceColumn);
-            read.push_back(kDeletedColumn);
-        }
-        // Of many blocks the columns asked for are gathered; of one it is given what it has.
-        bool many = same && segment->block_of(begin) != segment->block_of(end - 1);
-        ColumnGatherer gatherer(segment->shared_layout(), same ? columns : std::vector<int>(), batch_rows);
-        ScanMemory memory;
-        ArrowBuilder builder(reader, columns);
-        std::size_t next_hidden = 0;
-        for (std::uint32_t number = segment->block_of(begin); begin < end; number++) {
-            std::shared_ptr<const ColumnBlock> block =
-                many ? segment->passing_block(number, read, memory) : segment->block(number);
-            std::int64_t base = segment->block_begin(number);
-            std::int64_t stop = std::min(end, base + block->rows());
-            std::vector<std::pair<std::int64_t, std::int64_t>> pieces;
-            std::int64_t from = begin;
-            auto leave_out = [&](std::int64_t row) {
-                if (row > from) pieces.emplace_back(from - base, row - base);
-                from = row + 1;
-            };
-            if (each_row) {
-                for (std::int64_t row = begin; row < stop; row++) {
-                    bool is_hidden = next_hidden < hidden.size() && hidden[next_hidden] == row;
-                    while (next_hidden < hidden.size() && hidden[next_hidden] == row) next_hidden++;
-                    bool left_out =
-                        block->sequence(row - base) > snapshot || (!deleted && block->deleted(row - base));
-                    if (is_hidden || left_out) leave_out(row);
-                }
-            } else {
-                for (; next_hidden < hidden.size() && hidden[next_hidden] < stop; next_hidden++) {
-                    if (hidden[next_hidden] >= from) leave_out(hidden[next_hidden]);
-                }
-            }
-            if (from < stop) pieces.emplace_back(from - base, stop - base);
-            for (auto [first, last] : pieces) {
-                if (same && !many && pieces.size() <= kPiecesMax) {
-                    batches.push_back(ColumnBlock::slice(block, first, last, columns));
-                    continue;
-                }
-                while (same && first < last) {
-                    std::int64_t taken = gatherer.add(*block, first, last);
-                    first += taken;
-                    if (first < last || gatherer.rows() >= batch_rows) batches.push_back(gatherer.finish());
-                }
-                std::string bytes;
-                for (std::int64_t row = first; row < last; row++) {
-                    bytes.clear();
-                    block->append_row(row, bytes);
-                    RowRef one{bytes.data(), bytes.size(), block->sequence(row), block->deleted(row)};
-                    while (builder.append(&one, 1) == 0) batches.push_back(builder.finish());
-                    if (builder.rows() >= batch_rows) batches.push_back(builder.finish());
-                }
-            }
-            begin = stop;
-        }
-        if (gatherer.rows() > 0) batches.push_back(gatherer.finish());
-        if (builder.rows() > 0) batches.push_back(builder.finish());
+        Scan scan{*segment, *range, reader, columns, snapshot, deleted, above, hidden, batch_rows};
+        scan.run(begin, end, batches);
     }
     if (sources.memory.empty()) return;
     std::vector<std::unique_ptr<RowSource>> all;

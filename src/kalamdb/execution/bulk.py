@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kalamcore import errors as core
@@ -83,13 +83,16 @@ def _insert_arrow(
     return Result.affected(table.num_rows, f"Inserted {table.num_rows} row(s)")
 
 
-def _columns(schema: TableSchema, table: pa.Table, context: Context) -> list[Any]:
-    """The data as the table's columns, in their canonical types, with the defaults of those it has not."""
+def _columns(schema: TableSchema, table: pa.Table, context: Context, done: Collection[str] = ()) -> list[Any]:
+    """The data as the table's columns, in their canonical types (as those that are `done` are already), with the
+    defaults of those it has not."""
     import pyarrow as pa
 
     arrays = []
     for column in schema.columns:
-        if column.name in table.column_names:
+        if column.name in done:
+            array = table.column(column.name)
+        elif column.name in table.column_names:
             array = _cast(schema, column.name, table.column(column.name), column.type)
         elif column.default is None:
             array = pa.nulls(table.num_rows, arrow_type(column.type))
@@ -104,6 +107,7 @@ def _load(schema: TableSchema, table: pa.Table, context: Context, progress: Prog
     import pyarrow as pa
 
     # At once, as the rows are put in its order; and JSON, whose errors count the rows as they were given.
+    done = set()
     for column in schema.columns:
         if column.name in table.column_names:
             if column.name != schema.primary_key and column.type.name is not TypeName.JSON:
@@ -111,15 +115,16 @@ def _load(schema: TableSchema, table: pa.Table, context: Context, progress: Prog
             at = table.column_names.index(column.name)
             array = _cast(schema, column.name, table.column(at), column.type)
             table = table.set_column(at, column.name, array)
+            done.add(column.name)
         elif column.name == schema.primary_key and column.default is not None:
             table = table.append_column(column.name, _default_array(column, table.num_rows, context))
+            done.add(column.name)
     if schema.primary_key in table.column_names:
         keys = table.column(schema.primary_key)
     else:
-        keys = pa.chunked_array(
-            [pa.nulls(table.num_rows, arrow_type(schema.column(schema.primary_key).type))]
-        )
-    load(schema, table, keys, lambda some: _columns(schema, some, context), context, progress)
+        of = schema.columns[schema.position(schema.primary_key)].type
+        keys = pa.chunked_array([pa.nulls(table.num_rows, arrow_type(of))])
+    load(schema, table, keys, lambda some: _columns(schema, some, context, done), context, progress)
 
 
 def _write(schema: TableSchema, table: pa.Table, context: Context) -> None:

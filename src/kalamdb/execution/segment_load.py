@@ -35,7 +35,7 @@ def is_worth_a_segment(schema: TableSchema, table: pa.Table, context: Context) -
     """Whether so much is better written to a segment at once than through the log."""
     if context.transaction is not None or schema.kind is TableKind.STREAM:
         return False
-    return table.num_rows >= ROWS_MIN or (table.num_rows > 1 and table.nbytes >= BYTES_MIN)
+    return bool(table.num_rows >= ROWS_MIN or (table.num_rows > 1 and table.nbytes >= BYTES_MIN))
 
 
 def load(
