@@ -33,6 +33,8 @@ def restore(uri: str | os.PathLike[str], directory: str | os.PathLike[str], **se
     try:
         with open_database(unfinished, **settings) as database:
             database.execute(f"RESTORE DATABASE FROM '{place.replace(chr(39), 2 * chr(39))}'")
+            # So that it may be opened read-only from the first.
+            database.checkpoint()
         os.rename(unfinished, target)
         FileSystem.posix().sync_directory(os.path.dirname(target))
     except BaseException:

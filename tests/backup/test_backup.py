@@ -115,21 +115,53 @@ def test_writes_go_on_and_the_backup_is_a_prefix_of_them(db, target, tmp_path):
     threads = [threading.Thread(target=one) for one in (write, move)]
     for thread in threads:
         thread.start()
+    seen = []
     try:
-        for _ in range(4):
+        for number in range(5):
             db.backup(target)
+            kalamdb.restore(target, tmp_path / f"restored-{number}")
+            with kalamdb.open(tmp_path / f"restored-{number}", read_only=True) as restored:
+                a, b = (
+                    sorted(row[0] for row in restored.execute(f"SELECT id FROM {name}").fetchall())
+                    for name in "ab"
+                )
+            assert a == b == list(range(len(a)))
+            seen.append(len(a))
     finally:
         stop.set()
         for thread in threads:
             thread.join()
-    kalamdb.restore(target, tmp_path / "restored")
-    with kalamdb.open(tmp_path / "restored") as restored:
-        a, b = (
-            sorted(row[0] for row in restored.execute(f"SELECT id FROM {name}").fetchall()) for name in "ab"
-        )
 
-    assert a == b == list(range(len(a)))
-    assert a
+    assert seen == sorted(seen)
+    assert seen[0] < seen[-1]
+
+
+def test_a_backup_that_ends_in_the_middle_is_none_and_the_one_before_stands(
+    filled, target, tmp_path, monkeypatch
+):
+    from kalamdb.storage.filesystem import FilesystemBackend
+
+    filled.backup(target)
+    before = shown(filled)
+    write = FilesystemBackend.write
+    for number in range(1, 4):
+        filled.session("alice").execute(f"INSERT INTO app.notes (id, body) VALUES ({900 + number}, 'later')")
+        filled.flush()
+        left = [number]
+
+        def write_some(self, path, data, left=left):
+            left[0] -= 1
+            if left[0] <= 0 and path.startswith("pieces/"):
+                raise StorageUnavailable("the disk is gone")
+            write(self, path, data)
+
+        monkeypatch.setattr(FilesystemBackend, "write", write_some)
+        with pytest.raises(StorageUnavailable):
+            filled.backup(target)
+        monkeypatch.undo()
+        kalamdb.restore(target, tmp_path / f"restored-{number}")
+        with kalamdb.open(tmp_path / f"restored-{number}", read_only=True) as restored:
+            assert shown(restored) == before
 
 
 def test_a_second_backup_copies_what_has_changed_alone(filled, target):
