@@ -41,6 +41,8 @@ PARTITIONS_AT_ONCE = 512
 """Partitions whose places are written by one commit."""
 ROWS_AT_ONCE = 8192
 SIDE_BY_SIDE = 8
+SIDE_BY_SIDE_MIN = 16
+"""Fewer partitions are not worth the threads."""
 SMALL_ROWS = 4096
 """Partitions of no more rows are written several at a time."""
 COMMITS_MAX = 8
@@ -126,8 +128,8 @@ def _side_by_side(
     """
     small = [partition for partition in partitions if rows[partition] <= SMALL_ROWS]
     alone = [partition for partition in partitions if rows[partition] > SMALL_ROWS]
-    if len(small) == 1:
-        small, alone = [], [*small, *alone]
+    if len(small) < SIDE_BY_SIDE_MIN:
+        small, alone = [], list(partitions)
     failure: BaseException | None = None
     if small:
         context.check()
