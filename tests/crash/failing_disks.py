@@ -16,11 +16,10 @@ import tempfile
 import time
 
 from tests.crash.kills import SECONDS_TO_END_MAX, THREADS, Figures, Writers, check
-from tests.crash.power_cuts import FILE_SYSTEMS, PATH, run
+from tests.crash.power_cuts import FILE_SYSTEMS, PATH, REFUSALS, run
 
 TOOLS = ("nbdkit", "nbdfuse", "losetup", "xfs_io", "mount", "umount")
 BYTES = "320M"
-REFUSALS = ("DATABASE_POISONED", "COMMIT_OUTCOME_UNKNOWN")
 
 
 def missing(kind: str) -> str:

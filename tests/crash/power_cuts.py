@@ -21,6 +21,9 @@ IMAGE_BYTES = {"ext4": 96 << 20, "xfs": 320 << 20}
 CUTS_PER_IMAGE = 20
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 
+# Of a write, and of what it reads first: whether a key is there may have to be read from a hot segment.
+REFUSALS = ("DATABASE_POISONED", "COMMIT_OUTCOME_UNKNOWN", "STORAGE_UNAVAILABLE")
+
 
 def missing(kind: str) -> str:
     """Why power cuts of this file system cannot be tried here; empty where they can."""
@@ -99,7 +102,7 @@ def prove(seed: int, kind: str, cuts: int) -> Figures:
                 time.sleep(0.02)
                 writers.end(signal.SIGKILL)
                 for line in writers.stopped:
-                    if not line.endswith(("DATABASE_POISONED", "COMMIT_OUTCOME_UNKNOWN")):
+                    if not line.endswith(REFUSALS):
                         figures.find("other", f"seed {seed}, {kind}, cut {cut}: {line}")
                 mounted.unmount()
                 mounted.mount()
