@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import itertools
+import os
 import threading
 from typing import Any
 
@@ -891,3 +892,38 @@ def test_a_log_of_another_time_than_the_checkpoint_is_refused() -> None:
     assert min(disk.list("data")) > "00000001.log", "the checkpoint has released the first file"
     with pytest.raises(CorruptionError):
         opened(disk)
+
+
+def test_many_segments_take_no_more_descriptors_than_some(tmp_path) -> None:
+    """Beyond a number of them a segment's file is opened for each read."""
+    files = FileSystem.posix()
+    for name in ("data", "hot"):
+        files.make_directory(str(tmp_path / name))
+    options = {"hot_directory": str(tmp_path / "hot"), "hot_cache_bytes": 0}
+    store = Store(files, str(tmp_path / "data"), **options)
+    tables = range(100, 400)
+    batch = WriteBatch(store.snapshot())
+    for table_id in tables:
+        store.define_table(table_id, 1, reader=READER, column_names=["id", "body"])
+        batch.insert(table_id, b"", LAYOUT, (table_id, f"of {table_id}"))
+    store.commit(batch)
+    store.checkpoint()
+    pinned = store.view()
+
+    def of_segments() -> int:
+        open_files = (os.readlink(entry.path) for entry in os.scandir("/proc/self/fd") if entry.is_symlink())
+        return sum(path.startswith(options["hot_directory"]) for path in open_files)
+
+    assert 0 < of_segments() <= 128
+    for table_id in tables:
+        assert store.scan(table_id, b"", store.snapshot(), READER) == [(table_id, f"of {table_id}")]
+    assert of_segments() <= 128
+    for table_id in tables:
+        store.drop_table(table_id)
+    store.checkpoint()
+
+    # What was open is read on; what is gone and was not open is told to be evaluated anew.
+    assert any(pinned.count(table_id, b"", pinned.snapshot) for table_id in tables)
+    with pytest.raises(WriteConflictError, match="snapshot is not kept"):
+        pinned.scan(tables[-1], b"", pinned.snapshot, READER)
+    store.close()

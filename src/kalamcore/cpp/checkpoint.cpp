@@ -287,6 +287,7 @@ void Store::tell_definitions() {
 
 void Store::add_cold_table(std::uint64_t table_id) {
     std::lock_guard guard(commit_mutex_);
+    if (closed()) throw Error("the store is closed");
     if (cold_->has_table(table_id)) return;
     cold_->add_table(table_id);
     auto next = std::make_shared<Tiers>(*tiers_);
@@ -340,7 +341,7 @@ std::vector<Unflushed> Store::unflushed(
 
 // REQUIRES: the commit lock.
 bool Store::must_wait_for_memory() const {
-    if (options_.hot_directory.empty() || tiers_->frozen.empty()) return false;
+    if (closed() || options_.hot_directory.empty() || tiers_->frozen.empty()) return false;
     // Who is refused anyway must not wait for memory that nobody frees any more.
     if (closed() || !poison_.empty()) return false;
     // Nor who changes a definition: the checkpoint waits for that.

@@ -1,6 +1,7 @@
 #include "hot_segment.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -8,6 +9,7 @@
 #include "arrow_block.hpp"
 #include "crc32c.hpp"
 #include "errors.hpp"
+#include "readable.hpp"
 #include "varint.hpp"
 
 namespace kalam {
@@ -91,23 +93,23 @@ std::string hot_segment_name(std::uint64_t number) {
 
 std::shared_ptr<HotSegment> HotSegment::open(FileSystem& files, const std::string& directory,
                                              const HotSegmentEntry& entry, BlockCache& cache) {
-    std::shared_ptr<HotSegment> segment(new HotSegment(cache));
+    std::string path = directory + "/" + hot_segment_name(entry.number);
+    std::shared_ptr<HotSegment> segment(new HotSegment(files, path, cache));
     segment->entry_ = entry;
     segment->entry_.sequence_base = 0;
-    std::string path = directory + "/" + hot_segment_name(entry.number);
     if (!files.exists(path)) {
         throw Corruption(path, 0,
                          "the checkpoint names this hot segment, and it is not there; restore a backup");
     }
-    segment->file_ = files.open(path, OpenMode::read);
-    if (segment->file_->size() != entry.file_bytes) {
+    std::unique_ptr<File> file = files.open(path, OpenMode::read);
+    if (file->size() != entry.file_bytes) {
         throw Corruption(path, 0,
-                         "it has " + std::to_string(segment->file_->size()) + " bytes, and had " +
+                         "it has " + std::to_string(file->size()) + " bytes, and had " +
                              std::to_string(entry.file_bytes) + " when it was written; restore a backup");
     }
     auto read = [&](std::uint64_t offset, std::size_t size) {
         std::string bytes(size, '\0');
-        bytes.resize(segment->file_->read_at(offset, bytes.data(), size));
+        bytes.resize(file->read_at(offset, bytes.data(), size));
         if (bytes.size() != size) throw Corruption(path, offset, "it ends within what should be there");
         return bytes;
     };
@@ -149,6 +151,7 @@ std::shared_ptr<HotSegment> HotSegment::open(FileSystem& files, const std::strin
         throw Corruption(path, index_offset, std::string("its index makes no sense: ") + error.what());
     }
     if (entry.sequence_base) segment->begin_at(entry.sequence_base);
+    if (cache.take_file()) segment->file_ = std::move(file);
     return segment;
 }
 
@@ -164,7 +167,24 @@ void HotSegment::begin_at(std::uint64_t base) {
     complete_from_ = 0;
 }
 
-HotSegment::~HotSegment() = default;
+HotSegment::~HotSegment() {
+    if (file_) cache_.give_back_file();
+}
+
+void HotSegment::read(std::uint64_t offset, char* out, std::size_t size) const {
+    std::unique_ptr<File> opened;
+    if (!file_) {
+        try {
+            opened = files_.open(path_, OpenMode::read);
+        } catch (const IoError& error) {
+            // A checkpoint has put another segment in its place since the reader's view was made.
+            if (error.code == ENOENT) throw SnapshotGone();
+            throw;
+        }
+    }
+    File& file = opened ? *opened : *file_;
+    if (file.read_at(offset, out, size) != size) throw Corruption(path_, offset, "it ends within a block");
+}
 
 void HotSegment::read_index(std::string_view at, const std::string&) {
     if (take_varint(at) != entry_.table_id) throw Error("it is of another table");
@@ -257,9 +277,7 @@ std::shared_ptr<const ColumnBlock> HotSegment::block(std::uint32_t at) const {
 std::shared_ptr<const ColumnBlock> HotSegment::load(std::uint32_t at) const {
     const Block& block = blocks_[at];
     auto memory = std::make_shared<Aligned>(block.bytes);
-    if (file_->read_at(block.offset, memory->bytes, block.bytes) != block.bytes) {
-        throw Corruption(file_->path(), block.offset, "it ends within a block");
-    }
+    read(block.offset, memory->bytes, block.bytes);
     return make(at, memory->bytes, std::vector<bool>(width(), true), memory);
 }
 
@@ -287,9 +305,7 @@ std::shared_ptr<const ColumnBlock> HotSegment::passing_block(std::uint32_t at,
             auto size = static_cast<std::size_t>(end - block.offset);
             memory.reserve(size);
             memory.from = memory.to = 0;
-            if (file_->read_at(block.offset, memory.bytes.get(), size) != size) {
-                throw Corruption(file_->path(), block.offset, "it ends within a block");
-            }
+            read(block.offset, memory.bytes.get(), size);
             memory.base = memory.from = block.offset;
             memory.to = end;
         }
@@ -301,23 +317,20 @@ std::shared_ptr<const ColumnBlock> HotSegment::passing_block(std::uint32_t at,
     memory.from = memory.to = 0;
     // Columns that lie side by side in one read.
     std::size_t from = 0, to = 0, next = 0;
-    auto read = [&] {
-        if (from != to &&
-            file_->read_at(block.offset + from, memory.bytes.get() + from, to - from) != to - from) {
-            throw Corruption(file_->path(), block.offset, "it ends within a block");
-        }
+    auto read_run = [&] {
+        if (from != to) read(block.offset + from, memory.bytes.get() + from, to - from);
     };
     for (std::size_t column = 0; column < wanted.size(); column++) {
         std::size_t begin = next;
         for (std::uint32_t length : parts(at)[column].buffers) next += padded(length);
         if (!wanted[column]) continue;
         if (begin != to) {
-            read();
+            read_run();
             from = begin;
         }
         to = next;
     }
-    read();
+    read_run();
     return make(at, memory.bytes.get(), wanted, nullptr);
 }
 
@@ -344,7 +357,7 @@ std::shared_ptr<const ColumnBlock> HotSegment::make(std::uint32_t at, char* memo
             continue;
         }
         if (crc32c({begin, static_cast<std::size_t>(next - begin)}) != part.crc) {
-            throw Corruption(file_->path(), block.offset + static_cast<std::uint64_t>(begin - memory),
+            throw Corruption(path_, block.offset + static_cast<std::uint64_t>(begin - memory),
                              "the checksum of a block is wrong; restore a backup");
         }
         columns.push_back(column);

@@ -44,7 +44,7 @@ std::string hot_segment_name(std::uint64_t number);
 // Thread safety: every method may be called from any thread.
 class HotSegment final : public SortedBlocks {
   public:
-    // Throws Corruption, UnknownFormat, IoError. `cache` outlives it.
+    // Throws Corruption, UnknownFormat, IoError. `files` and `cache` outlive it.
     static std::shared_ptr<HotSegment> open(FileSystem& files, const std::string& directory,
                                             const HotSegmentEntry& entry, BlockCache& cache);
     ~HotSegment() override;
@@ -83,7 +83,10 @@ class HotSegment final : public SortedBlocks {
         std::uint32_t crc;
     };
 
-    HotSegment(BlockCache& cache) : cache_(cache) {}
+    HotSegment(FileSystem& files, std::string path, BlockCache& cache)
+        : files_(files), path_(std::move(path)), cache_(cache) {}
+    // Reads all of it, from the file that is kept open or from one opened for this.
+    void read(std::uint64_t offset, char* out, std::size_t size) const;
     void read_index(std::string_view at, const std::string& path);
     std::size_t width() const { return layout_->size() + 2; }
     const Part* parts(std::uint32_t block) const { return &parts_[block * width()]; }
@@ -92,9 +95,11 @@ class HotSegment final : public SortedBlocks {
     std::shared_ptr<const ColumnBlock> make(std::uint32_t at, char* memory, const std::vector<bool>& read,
                                             std::shared_ptr<const void> hold) const;
 
+    FileSystem& files_;
+    const std::string path_;
     BlockCache& cache_;
     HotSegmentEntry entry_;
-    std::unique_ptr<File> file_;
+    std::unique_ptr<File> file_;  // null: it is opened for each read
     std::string index_;
     std::uint64_t sequence_min_ = 0, sequence_max_ = 0;
     std::vector<Block> blocks_;

@@ -43,6 +43,13 @@ void BlockCache::drop(std::uint64_t segment) {
     }
 }
 
+void BlockCache::clear() {
+    std::lock_guard guard(mutex_);
+    entries_.clear();
+    places_.clear();
+    bytes_ = 0;
+}
+
 std::size_t BlockCache::bytes() const {
     std::lock_guard guard(mutex_);
     return bytes_;

@@ -2,6 +2,7 @@
 // have in common.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <list>
 #include <memory>
@@ -28,8 +29,13 @@ class BlockCache {
     void add(std::uint64_t segment, std::uint32_t block, std::shared_ptr<const ColumnBlock> made);
     // Forgets the blocks of a segment that is gone.
     void drop(std::uint64_t segment);
+    void clear();
     std::size_t bytes() const;
     std::size_t bytes_max() const { return bytes_max_; }
+    // Whether one more segment may keep its file open; give_back_file is then owed. The others open theirs
+    // for each read, so that a database of many tables does not run out of descriptors.
+    bool take_file() { return files_.fetch_add(1) < kFilesMax || (files_.fetch_sub(1), false); }
+    void give_back_file() { files_.fetch_sub(1); }
 
   private:
     struct Entry {
@@ -38,7 +44,10 @@ class BlockCache {
     };
     static std::uint64_t key_of(std::uint64_t segment, std::uint32_t block) { return segment << 24 | block; }
 
+    static constexpr int kFilesMax = 128;
+
     const std::size_t bytes_max_;
+    std::atomic<int> files_{0};
     mutable std::mutex mutex_;
     std::list<Entry> entries_;  // the most recently used first
     std::unordered_map<std::uint64_t, std::list<Entry>::iterator> places_;

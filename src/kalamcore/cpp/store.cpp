@@ -232,7 +232,24 @@ Store::~Store() {
 
 std::shared_ptr<const Tiers> Store::tiers() const {
     std::lock_guard guard(tiers_mutex_);
+    if (!tiers_) throw Error("the store is closed");
     return tiers_;
+}
+
+// What nobody reads any more is given up at once, files with it, and not when the store is destroyed: who
+// closed a database may unmount where it was.
+void Store::forget_tiers() {
+    std::shared_ptr<const Tiers> last;
+    std::lock_guard commit_guard(commit_mutex_);
+    {
+        std::lock_guard guard(tiers_mutex_);
+        last = std::move(tiers_);
+        tiers_ = nullptr;
+        memtable_ = nullptr;
+    }
+    last.reset();
+    cache_.clear();
+    cold_cache_.clear();
 }
 
 // REQUIRES: the commit lock, or that nobody else knows the store yet.
@@ -249,6 +266,7 @@ View Store::pin() const {
     View view;
     view.store_ = this;
     std::lock_guard guard(tiers_mutex_);
+    if (!tiers_) throw Error("the store is closed");
     view.tiers_ = tiers_;
     view.snapshot_ = published_.load(std::memory_order_acquire);
     return view;
@@ -910,6 +928,10 @@ void Store::close() {
         });
         pending_waiters_--;
     }
+    struct AtEnd {
+        Store& store;
+        ~AtEnd() { store.forget_tiers(); }
+    } at_end{*this};
     // Waits for a lease on its way before the commit lock, as whoever extends one holds its own lock first.
     std::int64_t last_id = snowflakes_->last();
     std::lock_guard guard(commit_mutex_);

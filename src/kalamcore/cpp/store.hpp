@@ -399,6 +399,7 @@ class Store final : public Readable {
     void replay(RecordType type, std::uint64_t lsn, std::string_view payload);
     std::shared_ptr<const Tiers> tiers() const;
     void set_tiers(std::shared_ptr<const Tiers> tiers);
+    void forget_tiers();
     void look_in_segments(WriteBatch& batch) const;
     bool looked_in_segments(const WriteBatch& batch) const;
     NewestVersion newest_of(const WriteBatch& batch, const RowOperation& operation,
@@ -476,8 +477,8 @@ class Store final : public Readable {
 
     // Which tiers there are. Replaced under the commit lock and this one; read under either.
     mutable std::mutex tiers_mutex_;
-    std::shared_ptr<const Tiers> tiers_;
-    MemTable* memtable_ = nullptr;  // the active one of tiers_; guarded by the commit lock
+    std::shared_ptr<const Tiers> tiers_;  // null once it is closed
+    MemTable* memtable_ = nullptr;        // the active one of tiers_; guarded by the commit lock
     std::atomic<std::uint64_t> generation_{0};
 
     // Shared by loads while they work; close waits for them. Taken before any other.

@@ -126,8 +126,11 @@ class Engine:
         return self.store.snapshot()
 
     def view(self) -> View:
-        """The rows as they are now, kept while it is."""
-        return self.store.view()
+        """The rows as they are now, kept while it is. Raises DatabaseClosed."""
+        try:
+            return self.store.view()
+        except core.CoreError as error:
+            raise translated(error) from error
 
     def checkpoint(self) -> int:
         """Write what memory holds to hot segments, and let go of the log up to there; the rows written.

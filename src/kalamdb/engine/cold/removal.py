@@ -10,7 +10,7 @@ from kalamdb.engine.cold.tier import ColdTier
 from kalamdb.engine.jobs import JobContext
 from kalamdb.engine.segments import Found, Owner, leftovers
 from kalamdb.engine.segments.manifest import MANIFEST, PREVIOUS
-from kalamdb.errors import Corruption, SegmentMissing
+from kalamdb.errors import Corruption, SegmentMissing, StorageUnavailable
 
 
 def remove_leftovers(tier: ColdTier, place: ColdPlace, *, grace_s: float | None = None) -> int:
@@ -39,7 +39,17 @@ def _remove_leftovers(tier: ColdTier, place: ColdPlace, grace_s: float | None) -
 
 
 def remove_table(tier: ColdTier, table_id: int, context: JobContext) -> str:
-    """Remove every cold file of a table that was dropped, then what the log knows of them."""
+    """Remove every cold file of a table that was dropped, then what the log knows of them.
+
+    Not while a transaction is open that began before and sees the table as it was: raises StorageUnavailable then.
+    """
+    oldest = tier.oldest_snapshot()
+    if oldest is not None and oldest < tier.engine.snapshot():
+        # Tried again later. To wait here would hold up a new table of the same name, whose files have the same folder.
+        raise StorageUnavailable(
+            f"an open transaction still sees {context.namespace}.{context.table}, which was dropped; its files are "
+            "removed once that has ended"
+        )
     with tier.keep_files(context):
         places = list(tier.places.of_table(table_id).values())
         for place in places:
