@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+import time
 
 import kalamdb
 from kalamdb.errors import Error, StorageUnavailable
@@ -106,8 +107,10 @@ def main(directory: str, durability: str, *numbers: str) -> None:
         thread.start()
     if moves:
         threading.Thread(target=move, args=(db,), daemon=True).start()
-    for thread in threads:
-        thread.join()
+    # In short waits: a signal that comes just before a wait that nothing ends is handled after it.
+    while any(thread.is_alive() for thread in threads):
+        threads[0].join(0.05)
+        time.sleep(0.01)
 
 
 if __name__ == "__main__":
