@@ -42,7 +42,8 @@ def arrow_of(rows: Iterable[Row]) -> Any:
     """Rows as an Arrow table."""
     import pyarrow as pa
 
-    columns = list(zip(*rows, strict=True))
+    # Of no rows, columns of no values.
+    columns = list(zip(*rows, strict=True)) or [()] * 6
     types = [pa.int64(), pa.int64(), pa.string(), pa.string(), pa.string(), pa.timestamp("us", "UTC")]
     names = ["id", "conversation_id", "sender", "role", "content", "created_at"]
     return pa.table(list(map(pa.array, columns, types)), names=names)
