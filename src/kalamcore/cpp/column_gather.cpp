@@ -82,7 +82,9 @@ void append_bits(Bytes& to, std::int64_t have, const std::uint8_t* bits, std::in
     std::int64_t at = 0;
     if (have % 8 == 0 && from % 8 == 0) {
         std::size_t whole = static_cast<std::size_t>(count / 8);
-        if (bits) {
+        if (whole == 0) {
+            // Not even a byte: there may be no memory yet.
+        } else if (bits) {
             std::memcpy(out + have / 8, bits + from / 8, whole);
         } else {
             std::memset(out + have / 8, 0xFF, whole);
