@@ -208,8 +208,11 @@ std::int64_t ColumnGatherer::add(const ColumnBlock& block, std::int64_t begin, s
                 // The others will be about as long.
                 std::size_t wanted =
                     (output.bytes.size() + size) * rows_wanted / static_cast<std::size_t>(rows_ + count);
-                std::memcpy(output.bytes.extend(size, std::min(wanted + wanted / 16, kTextBytesMax)),
-                            column.bytes + base, size);
+                // Where every text is empty there may be no memory on either side.
+                if (size != 0) {
+                    std::memcpy(output.bytes.extend(size, std::min(wanted + wanted / 16, kTextBytesMax)),
+                                column.bytes + base, size);
+                }
             }
         }
     }
