@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
-from kalamdb.engine.segments.checksums import CHECKSUM_BYTES, checksum
+from kalamdb.engine.segments.checksums import CHECKSUM_BYTES
+from kalamdb.engine.segments.sealed_json import encode_sealed, is_sealed
 from kalamdb.errors import Corruption, UnknownFormat
 
 FORMAT_VERSION = 1
-_OPENING, _CLOSING = b'"checksum":"', b'"}\n'
-_HEX_DIGITS = 2 * CHECKSUM_BYTES
 _INTEGER_MAX = (1 << 64) - 1
 Item = TypeVar("Item")
 
@@ -82,24 +81,14 @@ class Backup:
 
 def encode_backup(backup: Backup) -> bytes:
     """The bytes of the file."""
-    import orjson
-
-    text = orjson.dumps({"format_version": FORMAT_VERSION, **asdict(backup)})
-    vouched = text[:-1] + b"," + _OPENING
-    return vouched + checksum(vouched).hex().encode() + _CLOSING
+    return encode_sealed({"format_version": FORMAT_VERSION, **asdict(backup)})
 
 
 def decode_backup(path: str, content: bytes) -> Backup:
     """The backup that `encode_backup` wrote. Raises Corruption, UnknownFormat."""
     import orjson
 
-    end = len(content) - len(_CLOSING) - _HEX_DIGITS
-    vouched = content[: max(end, 0)]
-    if (
-        not vouched.endswith(_OPENING)
-        or not content.endswith(_CLOSING)
-        or content[end : end + _HEX_DIGITS] != checksum(vouched).hex().encode()
-    ):
+    if not is_sealed(content):
         raise Corruption(f"{path} is not what was written; restore from another backup")
     try:
         found = orjson.loads(content)
@@ -156,7 +145,7 @@ def _cold_file(found: Any) -> ColdFile:
 def _chunk(found: Any) -> Chunk:
     digits = _text(found["checksum"])
     # It becomes a name: anything else could lead out of the target.
-    if len(digits) != _HEX_DIGITS or not set(digits) <= set("0123456789abcdef"):
+    if len(digits) != 2 * CHECKSUM_BYTES or not set(digits) <= set("0123456789abcdef"):
         raise ValueError(f"{digits!r} is no checksum")
     return Chunk(digits, _integer(found["size"]))
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from kalamdb.engine.segments.bounds import ColumnBounds
-from kalamdb.engine.segments.checksums import CHECKSUM_BYTES, checksum
+from kalamdb.engine.segments.checksums import CHECKSUM_BYTES
+from kalamdb.engine.segments.sealed_json import encode_sealed, is_sealed
 from kalamdb.engine.segments.segment_info import SegmentInfo
 from kalamdb.engine.segments.storage import SegmentStorage
 from kalamdb.errors import Corruption, InternalError, StorageInUse, UnknownFormat
@@ -21,8 +22,6 @@ from kalamdb.errors import Corruption, InternalError, StorageInUse, UnknownForma
 FORMAT_VERSION = 1
 MANIFEST, PREVIOUS = "manifest.json", "manifest.previous.json"
 
-_OPENING, _CLOSING = b'"checksum":"', b'"}\n'
-_HEX_DIGITS = 2 * CHECKSUM_BYTES
 _SCALARS = (bool, int, float, str, type(None))
 _INTEGER_MAX = (1 << 63) - 1
 
@@ -158,9 +157,7 @@ def leftovers(storage: SegmentStorage, folder: str, owner: Owner) -> list[str]:
 
 def encode_manifest(manifest: Manifest) -> bytes:
     """The bytes of the file."""
-    import orjson
-
-    text = orjson.dumps(
+    return encode_sealed(
         {
             "format_version": FORMAT_VERSION,
             "database_id": manifest.owner.database_id,
@@ -174,21 +171,13 @@ def encode_manifest(manifest: Manifest) -> bytes:
             "segments": [_encode_segment(segment) for segment in manifest.segments],
         }
     )
-    vouched = text[:-1] + b"," + _OPENING
-    return vouched + checksum(vouched).hex().encode() + _CLOSING
 
 
 def decode_manifest(path: str, content: bytes) -> Manifest:
     """The manifest that `encode_manifest` wrote. Raises Corruption, UnknownFormat."""
     import orjson
 
-    end = len(content) - len(_CLOSING) - _HEX_DIGITS
-    vouched = content[: max(end, 0)]
-    if (
-        not vouched.endswith(_OPENING)
-        or not content.endswith(_CLOSING)
-        or content[end : end + _HEX_DIGITS] != checksum(vouched).hex().encode()
-    ):
+    if not is_sealed(content):
         raise Corruption(f"{path} is not what was written; bring it back from a backup, or run kalam repair")
     try:
         found = orjson.loads(content)
