@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "arrow_block.hpp"
+#include "arrow_buffer.hpp"
 
 namespace kalam {
 
@@ -15,69 +16,20 @@ namespace {
 constexpr std::size_t kChunkRows = 256;
 constexpr std::size_t kTextBytesMax = 0x7FFFFFFF;
 
-// A growing buffer, aligned to 64 bytes as Arrow asks for, whose new bytes are not set.
-class Buffer {
-  public:
-    Buffer() = default;
-    ~Buffer() { std::free(data_); }
-    Buffer(Buffer&& other) noexcept
-        : data_(std::exchange(other.data_, nullptr)),
-          size_(std::exchange(other.size_, 0)),
-          capacity_(std::exchange(other.capacity_, 0)) {}
-    Buffer& operator=(Buffer&& other) noexcept {
-        std::swap(data_, other.data_);
-        std::swap(size_, other.size_);
-        std::swap(capacity_, other.capacity_);
-        return *this;
-    }
-
-    // Makes it longer by `bytes` and returns where they begin.
-    char* extend(std::size_t bytes) {
-        if (size_ + bytes > capacity_) grow(size_ + bytes);
-        char* at = data_ + size_;
-        size_ += bytes;
-        return at;
-    }
-    char* data() const { return data_; }
-    std::size_t size() const { return size_; }
-
-  private:
-    void grow(std::size_t needed) {
-        std::size_t capacity = ((needed < 2 * capacity_ ? 2 * capacity_ : needed) + 63) / 64 * 64;
-        auto* data = static_cast<char*>(std::aligned_alloc(64, capacity));
-        if (data == nullptr) throw std::bad_alloc();
-        if (size_ != 0) std::memcpy(data, data_, size_);
-        std::free(data_);
-        data_ = data;
-        capacity_ = capacity;
-    }
-
-    char* data_ = nullptr;
-    std::size_t size_ = 0;
-    std::size_t capacity_ = 0;
-};
-
-// What a column without values points to: consumers may read an offset or an address even of no rows.
-alignas(64) const char kNothing[64] = {};
-
-const void* pointer(const Buffer& buffer) {
-    return buffer.data() == nullptr ? kNothing : buffer.data();
-}
-
 struct ColumnData {
     std::string format;
     bool text = false;  // three buffers instead of two
     std::int64_t null_count = 0;
-    Buffer validity;  // empty while nothing is null
-    Buffer values;    // of a text column: its offsets
-    Buffer bytes;     // of a text column
+    ArrowBuffer validity;  // empty while nothing is null
+    ArrowBuffer values;    // of a text column: its offsets
+    ArrowBuffer bytes;     // of a text column
 
-    static void set_bit(Buffer& bits, std::size_t row, bool value) {
+    static void set_bit(ArrowBuffer& bits, std::size_t row, bool value) {
         auto mask = static_cast<unsigned char>(1u << (row % 8));
         auto* byte = reinterpret_cast<unsigned char*>(bits.data()) + row / 8;
         *byte = static_cast<unsigned char>(value ? *byte | mask : *byte & ~mask);
     }
-    static void extend_bits(Buffer& bits, std::size_t rows, int fill) {
+    static void extend_bits(ArrowBuffer& bits, std::size_t rows, int fill) {
         std::size_t bytes = (rows + 7) / 8;
         if (bytes > bits.size()) {
             std::size_t more = bytes - bits.size();
@@ -361,8 +313,8 @@ ArrowBatch ArrowBuilder::finish() {
                            done.text,
                            done.null_count,
                            0,
-                           {done.null_count == 0 ? nullptr : done.validity.data(), pointer(done.values),
-                            pointer(done.bytes)}});
+                           {done.null_count == 0 ? nullptr : done.validity.data(), done.values.address(),
+                            done.bytes.address()}});
     }
     ArrowBatch batch(rows_, std::move(columns), std::move(held));
     rows_ = 0;

@@ -1,57 +1,16 @@
 #include "column_gather.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
-#include <new>
 #include <utility>
 
-#include "huge_pages.hpp"
+#include "arrow_buffer.hpp"
 
 namespace kalam {
 
 namespace {
 
 constexpr std::size_t kTextBytesMax = 0x7FFFFFFF;
-
-// Bytes at a place that Arrow likes, which grow.
-class Bytes {
-  public:
-    Bytes() = default;
-    ~Bytes() { std::free(data_); }
-    Bytes(Bytes&& other) noexcept
-        : data_(std::exchange(other.data_, nullptr)),
-          size_(std::exchange(other.size_, 0)),
-          capacity_(std::exchange(other.capacity_, 0)) {}
-    Bytes& operator=(Bytes&&) = delete;
-
-    // Room for `bytes` more. `wanted`: what it will probably come to.
-    char* extend(std::size_t bytes, std::size_t wanted) {
-        if (size_ + bytes > capacity_) grow(std::max(size_ + bytes, std::max(wanted, 2 * capacity_)));
-        char* at = data_ + size_;
-        size_ += bytes;
-        return at;
-    }
-    char* data() const { return data_; }
-    std::size_t size() const { return size_; }
-
-  private:
-    void grow(std::size_t capacity) {
-        std::size_t alignment = capacity >= kHugePageBytes ? kHugePageBytes : 64;
-        capacity = (capacity + 63) / 64 * 64;
-        auto* data = static_cast<char*>(
-            std::aligned_alloc(alignment, (capacity + alignment - 1) / alignment * alignment));
-        if (!data) throw std::bad_alloc();
-        expect_whole_write(data, capacity);
-        if (size_) std::memcpy(data, data_, size_);
-        std::free(data_);
-        data_ = data;
-        capacity_ = capacity;
-    }
-
-    char* data_ = nullptr;
-    std::size_t size_ = 0, capacity_ = 0;
-};
 
 std::size_t width_of(Type type) {
     switch (type) {
@@ -71,7 +30,7 @@ std::size_t width_of(Type type) {
 enum class Form : std::uint8_t { kBits, kFixed, kText, kUpdated };
 
 // Bits [from, from + count) of `bits`, or ones where there are none, behind the first `have` of `to`.
-void append_bits(Bytes& to, std::int64_t have, const std::uint8_t* bits, std::int64_t from,
+void append_bits(ArrowBuffer& to, std::int64_t have, const std::uint8_t* bits, std::int64_t from,
                  std::int64_t count, std::size_t wanted) {
     std::size_t bytes = static_cast<std::size_t>(have + count + 7) / 8;
     if (bytes > to.size()) {
@@ -98,11 +57,8 @@ void append_bits(Bytes& to, std::int64_t have, const std::uint8_t* bits, std::in
 }
 
 struct Gathered {
-    std::vector<Bytes> buffers;
+    std::vector<ArrowBuffer> buffers;
 };
-
-// What a column of no values points to.
-alignas(64) const char kNothing[64] = {};
 
 }  // namespace
 
@@ -111,7 +67,7 @@ struct ColumnGatherer::Output {
     std::string format;
     Form form;
     std::size_t width = 0;
-    Bytes validity, values, bytes;
+    ArrowBuffer validity, values, bytes;
     bool has_nulls = false;
     std::int64_t null_count = 0;
 };
@@ -228,8 +184,8 @@ ArrowBatch ColumnGatherer::finish() {
         made.format = output.format;
         made.text = output.form == Form::kText;
         made.null_count = output.null_count;
-        auto keep = [&](Bytes& bytes) -> const void* {
-            const char* at = bytes.data() ? bytes.data() : kNothing;
+        auto keep = [&](ArrowBuffer& bytes) -> const void* {
+            const void* at = bytes.address();
             hold->buffers.push_back(std::move(bytes));
             return at;
         };
