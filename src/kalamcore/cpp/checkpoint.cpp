@@ -46,8 +46,7 @@ void Store::freeze() {
 }
 
 std::uint64_t Store::checkpoint() {
-    if (options_.hot_directory.empty())
-        throw Error("the store was opened without a directory for hot segments");
+    require_hot_directory();
     std::lock_guard one_at_a_time(checkpoint_mutex_);
     try {
         std::uint64_t rows = write_segments();
@@ -74,8 +73,7 @@ std::uint64_t Store::write_segments() {
         {
             std::unique_lock guard(commit_mutex_);
             definitions_told_.wait(guard, [this] { return definitions_held_ == 0 || closed(); });
-            if (closed()) throw Error("the store is closed");
-            if (!poison_.empty()) throw Poisoned(poison_);
+            require_writable();
             undo_dropped();
             freeze();
             written = tiers_;

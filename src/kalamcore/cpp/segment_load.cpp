@@ -193,8 +193,7 @@ bool SegmentLoad::is_free(const PartitionSources& sources, std::string_view key,
 }
 
 std::uint64_t Store::new_segment() {
-    if (options_.hot_directory.empty())
-        throw Error("the store was opened without a directory for hot segments");
+    require_hot_directory();
     std::lock_guard one_at_a_time(checkpoint_mutex_);
     return checkpoint_.next_segment++;
 }
@@ -226,8 +225,7 @@ std::uint64_t Store::commit_segment(const std::shared_ptr<HotSegment>& segment, 
         // While the checkpoint lock is held, keys come to memory alone.
         if (probe()) {
             std::lock_guard guard(commit_mutex_);
-            if (closed()) throw Error("the store is closed");
-            if (!poison_.empty()) throw Poisoned(poison_);
+            require_writable();
             undo_dropped();
             if (!in_memory(*segment, round < kRoundsMax ? kKeysLookedAt : kAll)) {
                 begin_load(segment, version, ticket);

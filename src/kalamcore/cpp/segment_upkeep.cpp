@@ -11,8 +11,7 @@
 namespace kalam {
 
 CheckpointState Store::hold_segments() {
-    if (options_.hot_directory.empty())
-        throw Error("the store was opened without a directory for hot segments");
+    require_hot_directory();
     std::lock_guard one_at_a_time(checkpoint_mutex_);
     try {
         write_segments();
@@ -82,8 +81,7 @@ void Store::let_go(std::uint64_t table_id, const std::function<bool(const Partit
     {
         std::unique_lock guard(commit_mutex_);
         definitions_told_.wait(guard, [this] { return definitions_held_ == 0 || closed(); });
-        if (closed()) throw Error("the store is closed");
-        if (!poison_.empty()) throw Poisoned(poison_);
+        require_writable();
         description = tables_[table_id].description;
     }
     CheckpointState state = checkpoint_;
@@ -162,13 +160,11 @@ std::uint64_t Store::erase_partition(const std::vector<std::uint64_t>& table_ids
 }
 
 void Store::purge_log() {
-    if (options_.hot_directory.empty())
-        throw Error("the store was opened without a directory for hot segments");
+    require_hot_directory();
     std::lock_guard one_at_a_time(checkpoint_mutex_);
     {
         std::lock_guard guard(commit_mutex_);
-        if (closed()) throw Error("the store is closed");
-        if (!poison_.empty()) throw Poisoned(poison_);
+        require_writable();
     }
     try {
         // First the new file: whatever stands in older ones is in segments after the checkpoint.
@@ -189,13 +185,11 @@ void Store::purge_log() {
 
 std::uint64_t Store::adopt(const std::string& directory, const std::vector<AdoptedTable>& tables,
                            std::uint64_t last_sequence, std::int64_t lease_end_ms) {
-    if (options_.hot_directory.empty())
-        throw Error("the store was opened without a directory for hot segments");
+    require_hot_directory();
     std::lock_guard one_at_a_time(checkpoint_mutex_);
     {
         std::lock_guard guard(commit_mutex_);
-        if (closed()) throw Error("the store is closed");
-        if (!poison_.empty()) throw Poisoned(poison_);
+        require_writable();
         // Numbers of what is written from now on are above those of what comes in.
         last_ = std::max(last_, last_sequence);
     }

@@ -547,9 +547,19 @@ std::uint64_t Store::append(const WriteBatch& batch, std::uint64_t first, std::u
     return log_->append(RecordType::commit, head, body, drops_known_, batch.frees());
 }
 
-void Store::begin_locked(WriteBatch& batch, bool sync, CommitTicket& ticket) {
+void Store::require_writable() const {
     if (closed()) throw Error("the store is closed");
     if (!poison_.empty()) throw Poisoned(poison_);
+}
+
+void Store::require_hot_directory() const {
+    if (options_.hot_directory.empty()) {
+        throw Error("the store was opened without a directory for hot segments");
+    }
+}
+
+void Store::begin_locked(WriteBatch& batch, bool sync, CommitTicket& ticket) {
+    require_writable();
     batch.require_open();
     undo_dropped();
     ticket.batch = &batch;
@@ -894,8 +904,7 @@ std::int64_t Store::extend_lease(std::int64_t wanted_ms) {
     std::uint64_t lsn;
     {
         std::lock_guard guard(commit_mutex_);
-        if (closed()) throw Error("the store is closed");
-        if (!poison_.empty()) throw Poisoned(poison_);
+        require_writable();
         undo_dropped();
         lsn = append_lease(end_ms);
         lease_end_ms_ = end_ms;

@@ -389,6 +389,9 @@ class Store final : public Readable {
   private:
     friend class View;
 
+    // Throws where nothing more is written: the store is closed, or poisoned. REQUIRES: the commit lock.
+    void require_writable() const;
+    void require_hot_directory() const;
     void load_checkpoint();
     void open_log();
     std::shared_ptr<SegmentMap> open_segments();
