@@ -435,7 +435,7 @@ class Database:
         """Remove what is left of dropped tables now."""
         from kalamdb.engine.cold import remove_table
 
-        with self.cold.keep_files(job):
+        with self.cold.files.held(job.check):
             left = self._dropped_with_files()
         for table_id, _, _ in left:
             remove_table(self.cold, table_id, job)

@@ -111,7 +111,7 @@ def run_restore(services: Services, job: JobContext) -> str:
     tables: list[RestoredTable] = []
     try:
         # Nobody takes the tables for dropped ones while they are being filled.
-        with services.cold.keep_files(job):
+        with services.cold.files.held(job.check):
             services.change_catalog(prepared, _no_definitions)
             tables += [
                 RestoredTable(old[-1].table_id, new)

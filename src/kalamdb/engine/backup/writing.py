@@ -46,7 +46,7 @@ def take_backup(
     Raises StorageInUse where the target is another's, StorageUnavailable, Corruption of what was to be copied.
     """
     target.check_owner(tier.database_id, namespace)
-    with tier.keep_files(context):
+    with tier.files.held(context.check):
         held: Held | None = None
         try:
             with tier.gate.closed():

@@ -13,7 +13,7 @@ def erase_partition(tier: ColdTier, schema: TableSchema, partition: bytes, conte
 
     A crash in between leaves the place in the log, so that who erases again finds the files. Raises the core's errors.
     """
-    with tier.keep_files(context):
+    with tier.files.held(context.check):
         place = tier.places.of_table(schema.table_id).get(partition)
         if place is not None:
             remove_partition(tier, place)

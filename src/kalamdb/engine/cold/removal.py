@@ -19,7 +19,7 @@ def remove_leftovers(tier: ColdTier, place: ColdPlace, *, grace_s: float | None 
     Leaves all of them while a backup needs files to stay. REQUIRES: no flush or compaction of the partition is under
     way.
     """
-    with tier.removing_files() as may:
+    with tier.files.cleaning() as may:
         return _remove_leftovers(tier, place, grace_s) if may else 0
 
 
@@ -50,7 +50,7 @@ def remove_table(tier: ColdTier, table_id: int, context: JobContext) -> str:
             f"an open transaction still sees {context.namespace}.{context.table}, which was dropped; its files are "
             "removed once that has ended"
         )
-    with tier.keep_files(context):
+    with tier.files.held(context.check):
         places = list(tier.places.of_table(table_id).values())
         for place in places:
             context.check()

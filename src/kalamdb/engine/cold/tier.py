@@ -6,18 +6,18 @@ cache. It reads no storage itself: it says what it lacks, and is asked again whe
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import itertools
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kalamcore.errors import ColdMissError
 from kalamcore.rows import Layout
+from kalamdb.engine.cold.file_hold import FileHold
 from kalamdb.engine.cold.gate import CommitGate
 from kalamdb.engine.cold.places import ColdPlace, ColdPlaces
 from kalamdb.engine.segments import Found, Manifest, Owner, SegmentInfo, SegmentReader, SegmentWriter, load
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from kalamdb.engine.engine import Engine
-    from kalamdb.engine.jobs import JobContext
 
 PARTITIONS_MAX = 32_768
 """Manifests kept in memory; the core keeps half as many."""
@@ -40,8 +39,6 @@ UNBOUNDED_KEY = b"\xff" * 8
 """Above every key of text; numbers always have an upper bound."""
 REMOTE_GAP_BYTES = 1 << 20
 GRACE_S = 600.0
-FILES_WAIT_S = 0.1
-"""Between two looks at whether somebody else is done with the files."""
 """A leftover is removed when it was one so long ago: a reader may still be at it."""
 
 History = Sequence[TableSchema]
@@ -105,7 +102,7 @@ class ColdTier:
         self.leftovers_seen: dict[tuple[str, str], float] = {}
         """When a file that no manifest names was first found, by storage and path, in seconds of time.monotonic."""
         self.gate = CommitGate()
-        self._files = threading.Lock()
+        self.files = FileHold()
         self._checkpointed_s = time.monotonic()
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
@@ -115,26 +112,6 @@ class ColdTier:
         self._layouts: dict[tuple[int, int], Layout] = {}
         self.complete_from: dict[str, int] = {}
         """By the paths of segments that were compacted in this life: below it older versions may be missing."""
-
-    @contextlib.contextmanager
-    def keep_files(self, context: JobContext) -> Iterator[None]:
-        """For a job that needs files to stay, or that removes some which another such job may need: one at a time."""
-        while not self._files.acquire(timeout=FILES_WAIT_S):
-            context.check()
-        try:
-            yield
-        finally:
-            self._files.release()
-
-    @contextlib.contextmanager
-    def removing_files(self) -> Iterator[bool]:
-        """For clean-up that can as well be done another time: whether it may be done now."""
-        free = self._files.acquire(blocking=False)
-        try:
-            yield free
-        finally:
-            if free:
-                self._files.release()
 
     def checkpoint(self) -> None:
         """Move what is in memory to hot segments."""
