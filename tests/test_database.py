@@ -165,7 +165,7 @@ def test_eight_threads_insert_and_select(tmp_path):
 
         def work(worker):
             try:
-                session = db.session(f"worker{worker}")
+                session = db.session(f"worker{worker}", role="service")
                 for n in range(100):
                     session.execute("INSERT INTO t (worker, n) VALUES (?, ?)", [worker, n])
                     if n % 25 == 0:

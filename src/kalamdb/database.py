@@ -7,7 +7,6 @@ import contextlib
 import datetime
 import os
 import threading
-import unicodedata
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +16,11 @@ from kalamcore.ids import Ulids, UuidsV7
 from kalamcore.store import WriteBatch
 from kalamcore.system import Clock, FileSystem, RandomSource
 from kalamdb.auth import Role
+from kalamdb.auth.account import ROOT, check_user_name
+from kalamdb.auth.accounts import Accounts
+from kalamdb.auth.audit import AuditLog
+from kalamdb.auth.hashing_slots import HashingSlots
+from kalamdb.auth.passwords import Passwords
 from kalamdb.catalog.catalog import Catalog, CatalogChange
 from kalamdb.catalog.loading import load_catalog
 from kalamdb.catalog.reserved import DROPPED_TABLES, DROPPED_TABLES_ID, RESERVED
@@ -28,7 +32,6 @@ from kalamdb.errors import (
     Corruption,
     DatabaseClosed,
     ForkedProcess,
-    InvalidName,
     InvalidParameter,
     ReadOnlyDatabase,
     StorageUnavailable,
@@ -53,8 +56,6 @@ if TYPE_CHECKING:
     from kalamdb.sql.query import SimpleSelect
 
 Answer = TypeVar("Answer")
-ROOT = "root"
-USER_NAME_LENGTH_MAX = 128
 MEMORY = ":memory:"
 WRITES_BETWEEN_LOOKS = 256
 """Rows written between two looks at whether hot segments come near `hot_budget_bytes`."""
@@ -165,6 +166,8 @@ class Database:
         self.write_plans = WritePlans(self)
         self.writes_left = WRITES_BETWEEN_LOOKS
         """Rows that may be written before somebody looks at the hot budget: see wrote()."""
+        self.passwords = Passwords()
+        self._hashing = HashingSlots()
         self._closed = False
         self._forked = False
         self._files = files
@@ -176,13 +179,21 @@ class Database:
             self.ids = _Ids(self.engine, clock, random)
             with core_errors_translated():
                 self._catalog = self._load_catalog(self.engine)
+            self.accounts = Accounts(lambda: self.engine)
+            self.audit = AuditLog(
+                lambda: self.engine,
+                lambda: self.engine.store.snowflake_id(),
+                self.now,
+                datetime.timedelta(days=settings.audit_retention_d),
+                sync=settings.durability == "full",
+            )
             if not self.read_only:
                 self._recover_jobs()
                 self._clean_up_after_crash()
         except BaseException:
             self.engine.close()
             raise
-        self._watch_policies()
+        self.watch_policies()
         self._root = Session(self, ROOT, Role.SYSTEM, "default")
         _open_databases.add(self)
 
@@ -220,6 +231,7 @@ class Database:
         catalog = load_catalog(rows)
         engine.define(COLD_PARTITIONS, [COLD_PARTITIONS])
         engine.define(JOBS, [JOBS])
+        Accounts.define(engine)
         for table in catalog.tables.values():
             if has_cold_places(engine, table.table_id):
                 # Before it is defined: from then on a checkpoint may drop tombstones that hide nothing cold.
@@ -250,12 +262,13 @@ class Database:
         if left:
             self.jobs.submit_all([_clean_request(*one, None) for one in left])
 
-    def _watch_policies(self) -> None:
+    def watch_policies(self) -> None:
+        """Look whether there is anything that becomes due by itself."""
         if self.read_only:
             return
         options = (table.options for table in self._catalog.tables.values())
         wanted = any(one.flush_rows is not None or one.flush_interval_s is not None for one in options)
-        wanted = wanted or self._nears_hot_budget()
+        wanted = wanted or self._nears_hot_budget() or bool(self.accounts.deleted())
         if wanted or self._policies is not None:
             self.policies.watch(wanted)
 
@@ -306,9 +319,21 @@ class Database:
                         self.now,
                         deleted_retention_h=self.settings.deleted_retention_h,
                         oldest_snapshot=self._oldest_snapshot,
+                        user_storage=self._user_storage,
                         beside_owner=self.read_only,
                     )
         return self._cold
+
+    def _user_storage(self, user: str) -> str | None:
+        """The storage that a user's cold rows go to, where the user has one of its own."""
+        account = self.accounts.find(user)
+        if (
+            account is None
+            or account.storage_mode != "region"
+            or account.storage_id not in self._catalog.storages
+        ):
+            return None
+        return account.storage_id
 
     def keep_for(self, transaction: OpenTransaction) -> None:
         """Let no compaction drop what the transaction sees, for as long as it is open."""
@@ -350,6 +375,7 @@ class Database:
         self.engine = newest
         self.ids = _Ids(newest, self._clock, self._random)
         self.select_plans.clear()
+        self.accounts.forget()
         return True
 
     def fits_in_cache(self, miss: core.ColdMissError) -> bool:
@@ -370,13 +396,14 @@ class Database:
                         CLEAN,
                         COMPACT,
                         ERASE,
+                        EXPIRE,
                         FLUSH,
                         RESTORE,
                         JobRunner,
                         JobTable,
                     )
                     from kalamdb.execution.backup import run_backup, run_restore
-                    from kalamdb.execution.user_data import run_erase
+                    from kalamdb.execution.user_data import run_erase, run_expire
 
                     runner = JobRunner(
                         JobTable(self.engine, sync=self.settings.durability == "full"),
@@ -390,6 +417,7 @@ class Database:
                     runner.register(BACKUP, lambda job: run_backup(self, job))
                     runner.register(RESTORE, lambda job: run_restore(self, job), joins=False, retries=False)
                     runner.register(ERASE, lambda job: run_erase(self, job), joins=False, retries=False)
+                    runner.register(EXPIRE, lambda job: run_expire(self, job))
                     runner.recover()
                     self._jobs = runner
         return self._jobs
@@ -455,7 +483,18 @@ class Database:
         from kalamdb.engine.cold import due_flushes
 
         tables = list(self._catalog.tables.values())
-        return list(due_flushes(self.cold, tables, self.now(), self.settings.hot_budget_bytes))
+        due = list(due_flushes(self.cold, tables, self.now(), self.settings.hot_budget_bytes))
+        return due + self._due_expiry()
+
+    def _due_expiry(self) -> list[JobRequest]:
+        """The job that erases users who were deleted long ago, where there are any."""
+        from kalamdb.engine.jobs import EXPIRE, JobRequest
+        from kalamdb.execution.user_data import expired_before
+
+        before = expired_before(self)
+        if any(one.deleted_at is not None and one.deleted_at <= before for one in self.accounts.deleted()):
+            return [JobRequest(EXPIRE)]
+        return []
 
     def change_catalog(
         self,
@@ -478,8 +517,13 @@ class Database:
             with self.engine.definitions_held():
                 self.engine.commit(batch, sync=True)
                 self._catalog = catalog
-            self._watch_policies()
+            self.watch_policies()
             return catalog
+
+    def hash_password(self, password: str) -> str:
+        """What is kept of a password. Raises InvalidValue for one that there cannot be, ResourcesExceeded."""
+        with self._hashing.taken():
+            return self.passwords.hash(password)
 
     def now(self) -> datetime.datetime:
         """The instant, aware, UTC, in microseconds."""
@@ -520,17 +564,16 @@ class Database:
     def session(
         self, user: str, role: str | None = None, namespace: str = "default", durability: str | None = None
     ) -> Session:
-        """A session for any user by name; the application is trusted. `role`: user, service, dba or system.
+        """A session for any user by name; the application is trusted. `role`: user, service, dba or system, instead of
+        the user's own, which is `user` for a name that no user has.
 
         `durability`: "normal" where the database is "full"; None for the database's. Raises InvalidName,
-        InvalidParameter, InvalidSetting, UndefinedNamespace.
+        InvalidParameter, InvalidSetting, UndefinedNamespace, and AccessDenied for a user who was deleted.
         """
         self.check_open()
         check_user_name(user)
-        if role is None:
-            role = Role.SYSTEM if user == ROOT else Role.USER
         try:
-            chosen = Role(role)
+            chosen = None if role is None else Role(role)
         except ValueError:
             raise InvalidParameter(
                 f'role "{role}" does not exist; roles are user, service, dba and system'
@@ -677,14 +720,6 @@ def _clean_request(table_id: int, namespace: str, name: str, actor: str | None) 
 
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-
-
-def check_user_name(user: str) -> None:
-    """Raises InvalidName unless it is text of 1 to 128 characters without control characters or lone surrogates."""
-    if not isinstance(user, str) or not 1 <= len(user) <= USER_NAME_LENGTH_MAX:
-        raise InvalidName(f"a user's name is text of 1 to {USER_NAME_LENGTH_MAX} characters")
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in user):
-        raise InvalidName("a user's name has no control characters and no lone surrogates")
 
 
 def _refuse_in_forked_child() -> None:

@@ -130,6 +130,8 @@ class UndefinedTable(ProgrammingError):
 
     code = "TABLE_NOT_FOUND"
     sqlstate = "42P01"
+    hides: bool = False
+    """Whether there is one, which the caller may not read: for the audit log, and for nobody else."""
 
 
 class UndefinedColumn(ProgrammingError):

@@ -6,25 +6,33 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kalamcore import errors as core
 from kalamcore.statements import Scan
-from kalamdb.auth import Role
+from kalamdb.auth import ACTS_AS, Rights, Role
+from kalamdb.auth.account import check_user_name, shown_user
+from kalamdb.auth.audit import DENIED, SUCCESS, AuditEntry
 from kalamdb.engine.core_errors import translated
 from kalamdb.errors import (
+    AccessDenied,
     Error,
+    InvalidName,
     InvalidParameter,
     InvalidSetting,
     InvalidTransactionState,
     SerializationFailure,
+    UndefinedTable,
 )
 from kalamdb.execution import simple_select, write_plan
+from kalamdb.execution.audited import entry_of, is_audited
 from kalamdb.execution.context import Context
 from kalamdb.execution.execute import authorize_beforehand, changes_what_exists, execute
 from kalamdb.execution.transaction import OpenTransaction, snapshot_gone
 from kalamdb.functions.registry import FunctionContext
 from kalamdb.result import Result
+from kalamdb.sql.execute_as import ExecuteAs
 from kalamdb.sql.parser import (
     ParsedStatement,
     parse,
@@ -48,16 +56,46 @@ class Session:
     """One user's view of a database. Safe for threads; `USE` and a transaction are of all that share it."""
 
     def __init__(
-        self, database: Database, user: str, role: Role, namespace: str, durability: str | None = None
+        self,
+        database: Database,
+        user: str,
+        role: Role | None,
+        namespace: str,
+        durability: str | None = None,
+        actor: str | None = None,
+        address: str | None = None,
     ) -> None:
+        """`role`: what the application gave; None for the user's own. `actor`: who acts as `user`, where that is
+        another. `address`: where its requests come from; None within the process. Over the network users must exist.
+        Raises AccessDenied for a user who was deleted."""
         self._database = database
         self.user = user
-        self.role = role
+        self._actor = user if actor is None else actor
+        self._address = address
         self.namespace = namespace
+        self._given_role = role
+        self.rights: Rights
+        self._ask_rights()
         self._transaction: OpenTransaction | None = None
         # Held by each statement inside a transaction, and by what opens and ends one.
         self._lock = threading.RLock()
         self.durability = database.settings.durability if durability is None else durability
+
+    @property
+    def role(self) -> Role:
+        """The role that the next statement runs with. Raises AccessDenied for a user who was deleted meanwhile."""
+        if self._rights_version != self._database.accounts.version:
+            self._ask_rights()
+        return self.rights.role
+
+    def _ask_rights(self) -> None:
+        """What the user may do as of now. Raises AccessDenied for a user who was deleted."""
+        accounts = self._database.accounts
+        # Before the look: a change that comes behind it is met by the next statement.
+        version = accounts.version
+        self._rights_version = -1
+        self.rights = accounts.rights_of(self.user, self._given_role, must_exist=self._address is not None)
+        self._rights_version = version
 
     @property
     def durability(self) -> str:
@@ -89,6 +127,8 @@ class Session:
         database = self._database
         if database._closed or database._forked:
             database.check_open()
+        if self._rights_version != database.accounts.version:
+            self._ask_rights()
         scan: Scan | None = None
         plan: write_plan.WritePlan | None
         if (plan := database.write_plans.by_text.get(sql)) is not None:
@@ -132,7 +172,7 @@ class Session:
             try:
                 statement = Statement(self, text)
                 checked_parameters(statement, None)
-                authorize_beforehand(statement.parsed.statement, self.role)
+                self._authorize_beforehand(statement.parsed.statement)
                 prepared.append(statement)
             except (InvalidParameter, Error) as error:
                 if error.code == "PERMISSION_DENIED":
@@ -163,14 +203,89 @@ class Session:
             answer = simple_select.answer(self, statement.simple, parameters, statement._literals, started)
             if answer is not None:
                 return answer
+        parsed = statement.parsed
+        tree = parsed.statement
+        if type(tree) is ExecuteAs:
+            return self._execute_as(tree, parameters)
         try:
-            parsed = statement.parsed
-            result = self._run(parsed, lambda context: execute(parsed.statement, context), parameters)
+            result = self._run(parsed, lambda context: execute(tree, context), parameters)
         except Error as error:
-            error.position = statement.parsed.locate(error.position)
+            self._note_refusal(error, tree)
+            error.position = parsed.locate(error.position)
             raise
+        if is_audited(tree):
+            self._note(tree, SUCCESS)
         result.took_ms = (time.perf_counter_ns() - started) / 1e6
         return result
+
+    def _execute_as(self, statement: ExecuteAs, parameters: Sequence[Any]) -> Result:
+        """Run a statement as another user, with that user's rights and rows. Nothing of this session changes."""
+        with self._lock if self._transaction is not None else contextlib.nullcontext():
+            subject = self._acting_as(statement)
+            subject._transaction = self._transaction
+            try:
+                return subject.execute(statement.sql, parameters or None)
+            except Error as error:
+                if error.position is not None:
+                    error.position += statement.position
+                raise
+
+    def _acting_as(self, statement: ExecuteAs) -> Session:
+        """A session of the subject. The answer to one that may not be is that to one that is not there."""
+        refused = AccessDenied(
+            f"permission denied: role {self.role} may not EXECUTE AS USER {shown_user(statement.user)}"
+        )
+        entry = AuditEntry(
+            self._actor, "EXECUTE AS USER", SUCCESS, subject=statement.user, address=self._address
+        )
+        subject: Session | None = None
+        with contextlib.suppress(AccessDenied, InvalidName):
+            check_user_name(statement.user)
+            subject = Session(
+                self._database,
+                statement.user,
+                None,
+                self.namespace,
+                self.durability,
+                actor=self._actor,
+                address=self._address,
+            )
+        allowed = subject is not None and (
+            subject.user == self.user or subject.rights.role in ACTS_AS[self.rights.role]
+        )
+        if subject is None or not allowed:
+            self._write_audit(replace(entry, outcome=DENIED))
+            raise refused
+        if not self._database.read_only:
+            # Before anything is done: what was done as another is always told.
+            self._database.audit.write(entry)
+        subject._lock = self._lock
+        return subject
+
+    def _authorize_beforehand(self, statement: Any) -> None:
+        try:
+            authorize_beforehand(statement, self.rights)
+        except Error as error:
+            self._note_refusal(error, statement)
+            raise
+
+    def _note_refusal(self, error: Error, statement: Any) -> None:
+        """Have a refusal in the audit log; that of a table that is hidden from the user, too."""
+        if isinstance(error, AccessDenied) or (isinstance(error, UndefinedTable) and error.hides):
+            self._note(statement, DENIED)
+
+    def _note(self, statement: Any, outcome: str) -> None:
+        entry = entry_of(statement, self._actor, self.user, self._address, outcome)
+        if outcome == SUCCESS and not self._database.read_only:
+            self._database.audit.write(entry)
+        else:
+            self._write_audit(entry)
+
+    def _write_audit(self, entry: AuditEntry) -> None:
+        """Of what was refused: it stays refused where the row cannot be written."""
+        if not self._database.read_only:
+            with contextlib.suppress(Error, core.CoreError):
+                self._database.audit.write(entry)
 
     def _run(self, parsed: ParsedStatement, work: Any, parameters: Sequence[Any]) -> Result:
         """Run `work` in a fresh context, anew as long as others change its rows or its table in between."""
@@ -372,19 +487,21 @@ class Session:
         return Context(
             services=database,
             user=self.user,
-            role=self.role,
+            rights=self.rights,
             namespace=self.namespace,
             catalog=database.catalog if transaction is None else transaction.catalog,
             snapshot=view.snapshot,
             reader=view,
             now=now,
-            function_context=FunctionContext(now, self.user, self.role, database.ids),
+            function_context=FunctionContext(now, self.user, self.rights.role, database.ids),
             parameters=parameters,
             literals=literals,
             rows=rows,
             sync=self._sync,
             load_cold=engine.load_cold,
             transaction=None if transaction is None else transaction.rows,
+            actor=self._actor,
+            address=self._address,
         )
 
     def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> Result:
@@ -397,8 +514,10 @@ class Session:
         statements = split_statements(sql) if ";" in sql else [sql]
         if len(statements) != 1:
             raise InvalidParameter("prepare takes one statement; prepare them one by one")
+        if self._rights_version != self._database.accounts.version:
+            self._ask_rights()
         statement = Statement(self, statements[0])
-        authorize_beforehand(statement.parsed.statement, self.role)
+        self._authorize_beforehand(statement.parsed.statement)
         if statement.simple is None and statement.scan.kind.lower() in write_plan.WORDS:
             statement._plan = self._database.write_plans.of(
                 self, statement.sql, statement.scan, statement.parsed.statement
@@ -424,13 +543,26 @@ class Session:
         self._database.check_writable()
         namespace, _, name = table.rpartition(".")
         target = TableName(name, namespace or None)
+        if self._rights_version != self._database.accounts.version:
+            self._ask_rights()
         parsed = ParsedStatement(None, (), None)  # type: ignore[arg-type]
-        result = self._run(parsed, lambda context: insert_data(target, data, context, progress), ())
+        try:
+            result = self._run(parsed, lambda context: insert_data(target, data, context, progress), ())
+        except Error as error:
+            self._note_refusal(error, BulkInsert(table))
+            raise
         result.took_ms = (time.perf_counter_ns() - started) / 1e6
         return result
 
     def __repr__(self) -> str:
         return f"<Session of {self.user}, role {self.role}>"
+
+
+@dataclass(frozen=True, slots=True)
+class BulkInsert:
+    """What the audit log knows Session.insert as."""
+
+    table: str
 
 
 def _no_transaction() -> InvalidTransactionState:
@@ -466,7 +598,8 @@ class Statement:
             and read.core is not None
             and read.catalog is database._catalog
             and read.namespace is session.namespace
-            and session.role in read.roles
+            and session.rights.role in read.roles
+            and session._rights_version == database.accounts.version
             and session._transaction is None
             and not database._forked
         ):
@@ -483,6 +616,8 @@ class Statement:
         started = time.perf_counter_ns()
         if database._closed or database._forked:
             database.check_open()
+        if session._rights_version != database.accounts.version:
+            session._ask_rights()
         if self.simple is not None:
             answer = simple_select.answer(session, self.simple, parameters, self._literals, started)
             if answer is not None:
@@ -502,6 +637,8 @@ class Statement:
         started = time.perf_counter_ns()
         session = self._session
         session._database.check_open()
+        if session._rights_version != session._database.accounts.version:
+            session._ask_rights()
         if not isinstance(rows, (list, tuple)):
             rows = list(rows)
         if self._plan is not None and rows and self._plan.inserts is not None:

@@ -167,6 +167,9 @@ class Settings:
     )
     job_retention_d: int = _setting(30, _whole(1, 36_500), "how long finished jobs are shown")
     audit_retention_d: int = _setting(90, _whole(1, 36_500), "how long the audit log is kept")
+    user_retention_d: int = _setting(
+        30, _whole(1, 36_500), "how long a dropped user can be brought back; then the user's rows are erased"
+    )
     compat: str | None = _setting(
         None, _choice("kalamdb-0.4", optional=True), "compatibility profile: kalamdb-0.4 or none"
     )

@@ -371,7 +371,7 @@ def test_segments_that_are_merged_meanwhile_stay_until_the_backup_has_them(
 
     def put_slowly(self, parts):
         for number in range(2):
-            filled.session("alice").execute(f"INSERT INTO app.rates VALUES ('{number}{self.written}', 1)")
+            filled.execute(f"INSERT INTO app.rates VALUES ('{number}{self.written}', 1)")
             filled.checkpoint()
         filled.flush()
         return put(self, parts)

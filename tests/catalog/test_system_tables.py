@@ -24,7 +24,6 @@ class Source:
 
     catalog: Catalog
     settings: Settings = dataclasses.field(default_factory=Settings)
-    role: str = "user"
 
     def statistics(self):
         return {"log_bytes": 2, "entries": 1}
@@ -36,6 +35,15 @@ class Source:
         request = JobRequest("flush", "app", "notes", {"n": 1}, "boss")
         yield Job("j1", request, JobStatus.FAILED, AT, error="gone", rows=1, started_at=AT, finished_at=AT)
         yield Job("j2", JobRequest("backup"), JobStatus.NEW, AT, attempt=2)
+
+    def users(self):
+        return [("root", "system", None, "none", "table", None, 0, None, None, AT, AT, None)]
+
+    def audit_log(self):
+        return [(1, AT, "root", None, "CREATE TABLE", "app.notes", "success", None, None)]
+
+    def privileges(self):
+        return [("root", "ada", "app", "notes", "SELECT")]
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ def make(db: kalamdb.Database) -> None:
                 db.execute(f"ALTER TABLE {table} ADD COLUMN late BIGINT DEFAULT 7")
                 db.execute(f"ALTER TABLE {table} ALTER COLUMN wide TYPE BIGINT")
             for user in ("alice", "bob"):
-                fill(db.session(user), table, key, draw)
+                fill(db.session(user, role="service"), table, key, draw)
     db.execute("CREATE VIEW seen AS SELECT id, name FROM t")
 
 
@@ -392,7 +392,7 @@ def test_nobody_reads_what_is_not_his(world: kalamdb.Database) -> None:
 
 
 def test_a_plan_does_not_outlive_its_table(world: kalamdb.Database) -> None:
-    session = world.session("alice")
+    session = world.session("alice", role="service")
     world.execute("CREATE SHARED TABLE passing (id BIGINT PRIMARY KEY, a TEXT)")
     statement = session.prepare("SELECT * FROM passing WHERE id = ?")
     session.execute("INSERT INTO passing VALUES (1, 'x')")

@@ -246,7 +246,7 @@ def test_generated_defaults_are_filled_on_the_short_way(db, short_ways):
         "who TEXT DEFAULT CURRENT_USER, "
         "n BIGINT DEFAULT 3, body TEXT)"
     )
-    session = db.session("ada")
+    session = db.session("ada", role="service")
     insert = session.prepare("INSERT INTO t (body) VALUES (?), ('second')")
     for number in range(10):
         assert insert.execute([str(number)]).rowcount == 2
@@ -276,17 +276,20 @@ def test_a_change_of_the_table_takes_effect_on_the_next_statement(notes):
         change.execute(("e", 1))
 
 
-def test_a_role_that_changes_takes_effect_on_the_next_statement(notes, monkeypatch):
-    from kalamdb.auth import Action, Role, permissions
-
-    session = notes.session("ada", role="service")
+def test_a_role_that_changes_takes_effect_on_the_next_statement(notes):
+    notes.execute("CREATE USER ada ROLE service")
+    session = notes.session("ada")
     insert = session.prepare("INSERT INTO app.notes VALUES (?, ?)")
     insert.execute((1, "a"))
-    monkeypatch.setitem(permissions.PERMISSIONS, Action.INSERT, frozenset({Role.SERVICE}))
-    insert.execute((2, "b"))
-    session.role = Role.USER
+    notes.execute("ALTER USER ada SET ROLE user")
     with pytest.raises(AccessDenied):
-        insert.execute((3, "c"))
+        insert.execute((2, "b"))
+    notes.execute("GRANT INSERT ON app.notes TO ada")
+    insert.execute((3, "c"))
+    notes.execute("REVOKE ALL ON app.notes FROM ada")
+    with pytest.raises(AccessDenied):
+        insert.execute((4, "d"))
+    assert session.execute("SELECT id FROM app.notes").fetchall() == [(1,), (3,)]
 
 
 def test_sessions_share_a_plan_and_write_their_own_partitions(db):
@@ -469,7 +472,7 @@ def test_defaults_of_many_arrow_rows_are_what_single_rows_get(db):
         "n INT DEFAULT 3, d DECIMAL(5, 2) DEFAULT 1.5, "
         "m BIGINT DEFAULT -4, body TEXT)"
     )
-    session = db.session("ada")
+    session = db.session("ada", role="service")
     session.insert("t", pa.table({"body": [f"text {number}" for number in range(1000)]}))
     session.insert("t", pa.table({"body": pa.array([], pa.string())}))
     rows = session.execute("SELECT id, u, l, at, who, n, d, m FROM t ORDER BY id").fetchall()

@@ -47,12 +47,8 @@ def test_reads(read, sql, statement):
 @pytest.mark.parametrize(
     "sql",
     [
-        "CREATE USER bob WITH ROLE dba",
-        "ALTER USER bob SET ROLE dba",
-        "DROP USER bob",
         "SUBSCRIBE TO t",
         "KILL LIVE QUERY 'x'",
-        "EXECUTE AS USER 'u' (SELECT 1)",
     ],
 )
 def test_later_statements_say_so(read, sql):
@@ -68,7 +64,6 @@ def test_later_statements_say_so(read, sql):
         "SET x = 1",
         "TRUNCATE t",
         "PREPARE p AS SELECT 1",
-        "GRANT ALL",
         "CREATE INDEX i ON t (a)",
         "MERGE INTO t",
         "CREATE SCHEMA x",

@@ -1,26 +1,59 @@
-"""The one question every road into the engine asks: may this role do this?"""
+"""The one question every road into the engine asks: may they do this?"""
 
 from __future__ import annotations
 
-from kalamdb.auth.permissions import PERMISSIONS, Action, Role
-from kalamdb.errors import AccessDenied
+from kalamdb.auth.permissions import ROWS, STATEMENTS, Action, Role, Rule, reach_of
+from kalamdb.auth.rights import Rights
+from kalamdb.errors import AccessDenied, UndefinedTable
 from kalamdb.schema import TableSchema
 
 
-def authorize(role: Role, action: Action, table: TableSchema | None = None) -> None:
-    """Raise AccessDenied unless `role` may do `action` (on `table`, where it is about one)."""
-    if role in PERMISSIONS[action]:
+def authorize(
+    rights: Rights, action: Action, table: TableSchema | None = None, name: str | None = None
+) -> None:
+    """Return where they may do it. `table`: for what is done to rows; `name`: as the statement has it.
+
+    Raises UndefinedTable for a table that they may not even read: it answers as one that does not exist. Raises
+    AccessDenied for anything else that they may not.
+    """
+    if may(rights, action, table):
         return
-    if table is not None:
-        raise AccessDenied(f"permission denied for table {table.name}: role {role} may not {action.value} it")
-    raise AccessDenied(f"permission denied: role {role} may not {action.value}")
+    if table is None:
+        raise AccessDenied(f"permission denied: role {rights.role} may not {action.value}")
+    shown = name or table.name
+    if not may_see(rights, table):
+        hidden = undefined_table(shown)
+        hidden.hides = True
+        raise hidden
+    raise AccessDenied(
+        f"permission denied for table {shown}: role {rights.role} may not {action.value} it"
+        + ("; ask a dba to GRANT it" if _rule(rights.role, action, table) is Rule.BY_GRANT else "")
+    )
 
 
-def may(role: Role, action: Action) -> bool:
-    """Whether the role may do it, where the answer only decides what is shown."""
-    return role in PERMISSIONS[action]
+def may(rights: Rights, action: Action, table: TableSchema | None = None) -> bool:
+    """Whether they may do it."""
+    rule = _rule(rights.role, action, table)
+    if rule is Rule.BY_GRANT:
+        assert table is not None
+        return action in rights.grants.get(table.table_id, ())
+    return rule is Rule.YES
 
 
-def may_see(role: Role, table: TableSchema) -> bool:
-    """Whether the table exists for this role: in listings, in DESCRIBE, in errors."""
-    return role in PERMISSIONS[Action.SELECT]
+def by_role_alone(role: Role, action: Action, table: TableSchema) -> bool:
+    """Whether everybody of this role may, whatever is granted: an answer that may be kept for the role."""
+    return _rule(role, action, table) is Rule.YES
+
+
+def may_see(rights: Rights, table: TableSchema) -> bool:
+    """Whether the table exists for them: in listings, in DESCRIBE, in errors. Whoever may read it, knows of it."""
+    return may(rights, Action.SELECT, table)
+
+
+def undefined_table(name: str) -> UndefinedTable:
+    """The one answer for a table that is not there and for one that the caller may not see."""
+    return UndefinedTable(f'relation "{name}" does not exist')
+
+
+def _rule(role: Role, action: Action, table: TableSchema | None) -> Rule:
+    return STATEMENTS[action][role] if table is None else ROWS[reach_of(table)][action][role]

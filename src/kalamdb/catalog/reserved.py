@@ -17,7 +17,8 @@ TABLES_ID = 2
 VIEWS_ID = 3
 DROPPED_TABLES_ID = 4
 STORAGES_ID = 5
-# 6: the jobs (kalamdb.engine.jobs_schema), which are no part of the catalog.
+# No part of the catalog's value: 6, the jobs (kalamdb.engine.jobs_schema), 7, the places of cold rows
+# (kalamdb.engine.cold_schema), and 8 to 10, users, grants and the audit log (kalamdb.auth.reserved).
 FIRST_TABLE_ID = 100
 """The id of the first table that a user creates; the ids below are for reserved tables, now and later."""
 
@@ -27,15 +28,15 @@ RESERVED_NAMESPACE = "_kalam"
 _AT = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
 
 
-def _reserved(table_id: int, name: str, columns: tuple[tuple[str, DataType], ...]) -> TableSchema:
-    """A table whose first column is the key."""
+def reserved_table(table_id: int, name: str, columns: tuple[tuple[str, DataType], ...]) -> TableSchema:
+    """A table whose first column is the key. A column whose name ends in `?` may be NULL."""
     return TableSchema(
         table_id=table_id,
         namespace=RESERVED_NAMESPACE,
         name=name,
         kind=TableKind.SHARED,
         columns=tuple(
-            Column(id=number, name=column, type=type_, nullable=False)
+            Column(id=number, name=column.rstrip("?"), type=type_, nullable=column.endswith("?"))
             for number, (column, type_) in enumerate(columns, 1)
         ),
         primary_key=columns[0][0],
@@ -47,16 +48,16 @@ def _reserved(table_id: int, name: str, columns: tuple[tuple[str, DataType], ...
     )
 
 
-NAMESPACES = _reserved(
+NAMESPACES = reserved_table(
     NAMESPACES_ID, "namespaces", (("name", TEXT), ("options", JSON), ("created_at", TIMESTAMP))
 )
-TABLES = _reserved(
+TABLES = reserved_table(
     TABLES_ID,
     "tables",
     (("key", TEXT), ("table_id", BIGINT), ("version", BIGINT), ("definition", JSON)),
 )
 """One row per schema version; `key` is `table_id.version`."""
-VIEWS = _reserved(
+VIEWS = reserved_table(
     VIEWS_ID,
     "views",
     (
@@ -69,14 +70,14 @@ VIEWS = _reserved(
     ),
 )
 """`key` is `namespace.name`; neither part can hold a dot."""
-DROPPED_TABLES = _reserved(
+DROPPED_TABLES = reserved_table(
     DROPPED_TABLES_ID,
     "dropped_tables",
     (("table_id", BIGINT), ("namespace", TEXT), ("name", TEXT), ("dropped_at", TIMESTAMP)),
 )
 """Ids that must not be used again: the log and other files may still hold their rows."""
 
-STORAGES = _reserved(STORAGES_ID, "storages", (("storage_id", TEXT), ("definition", JSON)))
+STORAGES = reserved_table(STORAGES_ID, "storages", (("storage_id", TEXT), ("definition", JSON)))
 """`local` has no row until something of it is changed."""
 
 RESERVED: tuple[TableSchema, ...] = (NAMESPACES, TABLES, VIEWS, DROPPED_TABLES, STORAGES)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kalamdb.catalog.catalog import DEFAULT_NAMESPACE, Catalog
+from kalamdb.catalog.catalog import Catalog
 from kalamdb.schema import TableKind, TableSchema
 from kalamdb.storage.credentials import MASK
 from kalamdb.storage.definition import LOCAL
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 CATALOG_NAME = "kalam"
 DEFAULT_ACCESS = "public"
+Row = tuple[object, ...]
 
 
 class SystemSource(Protocol):
@@ -37,10 +38,6 @@ class SystemSource(Protocol):
     def settings(self) -> Settings:
         """The database's settings."""
 
-    @property
-    def role(self) -> str:
-        """The reader's role."""
-
     def statistics(self) -> Mapping[str, int]:
         """Figures by name."""
 
@@ -50,8 +47,16 @@ class SystemSource(Protocol):
     def jobs(self) -> Iterable[Job]:
         """The jobs that the reader may know of, the oldest first."""
 
+    def users(self) -> list[Row]:
+        """The rows of system.users."""
 
-Row = tuple[object, ...]
+    def audit_log(self) -> list[Row]:
+        """The rows of system.audit_log."""
+
+    def privileges(self) -> list[Row]:
+        """What is granted, as far as the reader may know: grantor, grantee, table's namespace and name, action."""
+
+
 Rows = Callable[[SystemSource], list[Row]]
 
 
@@ -87,13 +92,15 @@ def _nothing_yet(_: SystemSource) -> list[Row]:
 
 
 def _users(source: SystemSource) -> list[Row]:
-    return [
-        ("root", "system", None, "none", "table", None, 0, None, None, _born(source), _born(source), None)
-    ]
+    return source.users()
 
 
-def _born(source: SystemSource) -> object:
-    return source.catalog.namespaces[DEFAULT_NAMESPACE].created_at
+def _audit_log(source: SystemSource) -> list[Row]:
+    return source.audit_log()
+
+
+def _table_privileges(source: SystemSource) -> list[Row]:
+    return [(grantor, grantee, CATALOG_NAME, *rest, "NO") for grantor, grantee, *rest in source.privileges()]
 
 
 def _storages(source: SystemSource) -> list[Row]:
@@ -355,7 +362,7 @@ _TABLES: dict[str, _SystemTable] = {
             "audit_id! BIGINT, at! TIMESTAMP, actor! TEXT, subject TEXT, action! TEXT, target TEXT, "
             "outcome! TEXT, address TEXT, details JSON"
         ),
-        _nothing_yet,
+        _audit_log,
     ),
     "system.settings": _SystemTable(
         _columns("name! TEXT, value! TEXT, default_value! TEXT, description! TEXT"), _settings
@@ -371,6 +378,13 @@ _TABLES: dict[str, _SystemTable] = {
             "ordinal_position! INT, column_default TEXT, is_nullable! TEXT, data_type! TEXT"
         ),
         _information_columns,
+    ),
+    "information_schema.table_privileges": _SystemTable(
+        _columns(
+            "grantor! TEXT, grantee! TEXT, table_catalog! TEXT, table_schema! TEXT, table_name! TEXT, "
+            "privilege_type! TEXT, is_grantable! TEXT"
+        ),
+        _table_privileges,
     ),
     "information_schema.schemata": _SystemTable(_columns("catalog_name! TEXT, schema_name! TEXT"), _schemata),
 }

@@ -27,7 +27,7 @@ BACKUP_COLUMNS = ("job_id", "namespace_id", "table_name")
 
 def backup(statement: Backup, context: Context) -> Result:
     """Have a backup made; answers at once, with the job's row."""
-    authorize(context.role, Action.BACKUP)
+    authorize(context.rights, Action.BACKUP)
     if statement.namespace is not None:
         context.catalog.require_namespace(statement.namespace)
     _target(statement.uri, context.services)
@@ -38,7 +38,7 @@ def backup(statement: Backup, context: Context) -> Result:
 
 def restore(statement: Restore, context: Context) -> Result:
     """Bring back what a backup holds, where nothing of it exists; it is there when this returns."""
-    authorize(context.role, Action.BACKUP)
+    authorize(context.rights, Action.BACKUP)
     _target(statement.uri, context.services)
     request = JobRequest(RESTORE, statement.namespace, parameters={"uri": statement.uri}, actor=context.user)
     (job,) = context.services.jobs.run_all([request])
@@ -60,6 +60,9 @@ def run_backup(services: Services, job: JobContext) -> str:
             for schema in catalog.tables.values()
             if namespace in (None, schema.namespace) and schema.kind is not TableKind.STREAM
         ]
+        if namespace is None:
+            names = {one.table_id: (one.namespace, one.name) for one in catalog.tables.values()}
+            described |= services.accounts.exported(names)
         try:
             return Held(services.engine.store.hold_segments(), described, frozenset(tables))
         except CoreError as error:
@@ -107,6 +110,9 @@ def run_restore(services: Services, job: JobContext) -> str:
             batch.define_table(
                 newest.table_id, newest.version, **services.engine.core_definition(newest, versions)
             )
+        if namespace is None:
+            made = {(new[-1].namespace, new[-1].name): new[-1].table_id for new in histories}
+            services.accounts.put_imported(batch, found.catalog, made)
 
     tables: list[RestoredTable] = []
     try:
@@ -123,6 +129,7 @@ def run_restore(services: Services, job: JobContext) -> str:
             services.change_catalog(
                 lambda catalog: complete(catalog, description, histories, at), definitions
             )
+            services.accounts.forget()
     except BaseException:
         _undo(services, tables, storages, job)
         raise

@@ -5,20 +5,24 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from kalamcore import errors as core
-from kalamdb.auth import Role
+from kalamdb.auth import Action, Rights, Role, authorize, may_see
+from kalamdb.auth.audit import SUCCESS, AuditEntry
 from kalamdb.catalog.catalog import Catalog, CatalogChange
 from kalamdb.engine import Engine, TableRows
 from kalamdb.engine.core_errors import translated
 from kalamdb.engine.engine import nothing_cold
+from kalamdb.execution.audited import entry_of
 from kalamdb.functions.registry import FunctionContext, FunctionRegistry
 from kalamdb.schema import TableSchema
 from kalamdb.settings import Settings
 
 if TYPE_CHECKING:
     from kalamcore.store import Readable, Transaction, WriteBatch
+    from kalamdb.auth.accounts import Accounts
+    from kalamdb.auth.audit import AuditLog
     from kalamdb.engine.cold import ColdTier
     from kalamdb.engine.jobs import JobContext, JobRunner
     from kalamdb.execution.query import QueryEngine
@@ -35,6 +39,9 @@ class Services(Protocol):
     engine: Engine
     functions: FunctionRegistry
     settings: Settings
+    accounts: Accounts
+    audit: AuditLog
+    read_only: bool
 
     @property
     def jobs(self) -> JobRunner:
@@ -84,6 +91,12 @@ class Services(Protocol):
     def fits_in_cache(self, miss: core.ColdMissError) -> bool:
         """Whether what a read lacks may be kept decoded."""
 
+    def watch_policies(self) -> None:
+        """Look whether there is anything that becomes due by itself."""
+
+    def hash_password(self, password: str) -> str:
+        """What is kept of a password. Raises InvalidValue for one that there cannot be, ResourcesExceeded."""
+
     def wrote(self, rows: int) -> None:
         """Told of rows that are about to be written."""
 
@@ -97,7 +110,7 @@ class Context:
 
     services: Services
     user: str
-    role: Role
+    rights: Rights
     namespace: str
     catalog: Catalog
     snapshot: int
@@ -114,8 +127,61 @@ class Context:
     """Brings what `reader` lacks; what is returned keeps it in memory."""
     transaction: Transaction | None = None
     """Where its writes go and are seen, until they are committed together."""
+    actor: str | None = None
+    """Who acts as `user`, for the audit log; None where that is the user."""
+    address: str | None = None
+    """Where the request came from; None within the process."""
+    noted: set[str] = field(default_factory=set)
+    """What of its reading is in the audit log already."""
     temporary: dict[str, Relation] = field(default_factory=dict)
     """Relations of this statement alone, by names that no table can have."""
+
+    @property
+    def role(self) -> Role:
+        """The user's role."""
+        return self.rights.role
+
+    def authorize(self, action: Action, schema: TableSchema, name: str | None = None) -> None:
+        """See kalamdb.auth.authorize. What counts is the table's ACCESS as it is now, also in a transaction that began
+        when it was another."""
+        authorize(self.rights, action, self._as_it_is(schema), name)
+
+    def may_see(self, schema: TableSchema) -> bool:
+        """Whether the table exists for the user."""
+        return may_see(self.rights, self._as_it_is(schema))
+
+    def _as_it_is(self, schema: TableSchema) -> TableSchema:
+        return self.services.catalog.table_by_id(schema.table_id) or schema
+
+    def note(self, statement: Any, batch: WriteBatch) -> None:
+        """Put the statement's row of the audit log into the commit that does what it says."""
+        entry = entry_of(statement, self.actor or self.user, self.user, self.address)
+        self.services.audit.put(batch, entry)
+
+    def note_reading(self, target: str) -> None:
+        """Write a row of the audit log for what is read across users, before it is."""
+        if not self.services.read_only and target not in self.noted:
+            self.noted.add(target)
+            actor = self.actor or self.user
+            subject = None if actor == self.user else self.user
+            self.services.audit.write(
+                AuditEntry(actor, "SELECT", SUCCESS, target=target, subject=subject, address=self.address)
+            )
+
+    def change_catalog(
+        self,
+        statement: Any,
+        change: Callable[[Catalog], tuple[Catalog, list[CatalogChange]]],
+        definitions: Callable[[WriteBatch, Catalog], None] | None = None,
+    ) -> Catalog:
+        """Services.change_catalog, with the statement's row of the audit log in the same commit."""
+
+        def with_row(batch: WriteBatch, catalog: Catalog) -> None:
+            if definitions is not None:
+                definitions(batch, catalog)
+            self.note(statement, batch)
+
+        return self.services.change_catalog(change, with_row)
 
     def write(self, batch: WriteBatch) -> int:
         """Commit the batch, or put it to the open transaction: all of it or nothing. The sequence number of its last

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from kalamdb.auth import Action, authorize, may_see
+from kalamdb.auth import Action, authorize, undefined_table
 from kalamdb.catalog.catalog import Catalog, CatalogChange, View
 from kalamdb.engine.tables import TableRows
 from kalamdb.errors import (
@@ -17,7 +17,7 @@ from kalamdb.errors import (
     UndefinedTable,
 )
 from kalamdb.execution.defaults import checked_default, default_expression, is_generated
-from kalamdb.execution.scan import SYSTEM_NAMESPACES, undefined_table
+from kalamdb.execution.scan import SYSTEM_NAMESPACES
 from kalamdb.result import Result
 from kalamdb.schema import Column, TableKind, TableSchema
 from kalamdb.sql.ddl import (
@@ -63,7 +63,7 @@ AUTO_INCREMENT = {
 
 def create_namespace(statement: CreateNamespace, context: Context) -> Result:
     """Make a namespace."""
-    authorize(context.role, Action.CHANGE_NAMESPACE)
+    authorize(context.rights, Action.CHANGE_NAMESPACE)
     check_namespace_name(statement.name)
 
     def change(catalog: Catalog) -> tuple[Catalog, list[CatalogChange]]:
@@ -73,13 +73,13 @@ def create_namespace(statement: CreateNamespace, context: Context) -> Result:
             raise DuplicateObject(f'namespace "{statement.name}" already exists')
         return catalog.add_namespace(statement.name, statement.options, context.now)
 
-    context.services.change_catalog(change, _no_definitions)
+    context.change_catalog(statement, change)
     return Result.affected(0, f"Created namespace {statement.name}")
 
 
 def drop_namespace(statement: DropNamespace, context: Context) -> Result:
     """Remove a namespace; CASCADE removes what is in it too."""
-    authorize(context.role, Action.CHANGE_NAMESPACE)
+    authorize(context.rights, Action.CHANGE_NAMESPACE)
     name = statement.name
     dropped: list[TableSchema] = []
 
@@ -95,24 +95,20 @@ def drop_namespace(statement: DropNamespace, context: Context) -> Result:
         for table in dropped:
             batch.drop_table(table.table_id)
 
-    context.services.change_catalog(change, definitions)
+    context.change_catalog(statement, change, definitions)
     context.services.clean(dropped, context.user)
     return Result.affected(0, f"Dropped namespace {name}")
 
 
 def alter_namespace(statement: AlterNamespace, context: Context) -> Result:
     """Set options of a namespace."""
-    authorize(context.role, Action.CHANGE_NAMESPACE)
+    authorize(context.rights, Action.CHANGE_NAMESPACE)
 
     def change(catalog: Catalog) -> tuple[Catalog, list[CatalogChange]]:
         return catalog.set_namespace_options(statement.name, statement.options)
 
-    context.services.change_catalog(change, _no_definitions)
+    context.change_catalog(statement, change)
     return Result.affected(0, f"Altered namespace {statement.name}")
-
-
-def _no_definitions(batch: WriteBatch, catalog: Catalog) -> None:
-    """Nothing for the core to learn."""
 
 
 # Tables
@@ -120,7 +116,7 @@ def _no_definitions(batch: WriteBatch, catalog: Catalog) -> None:
 
 def create_table(statement: CreateTable, context: Context) -> Result:
     """Make a table."""
-    authorize(context.role, Action.CREATE_TABLE)
+    authorize(context.rights, Action.CREATE_TABLE)
     name, namespace = statement.table, _namespace_for_new(statement.table, context)
     check_table_name(name.name, name.position)
     message = f"Created table {namespace}.{name.name}"
@@ -164,7 +160,7 @@ def create_table(statement: CreateTable, context: Context) -> Result:
                 **context.services.engine.core_definition(schema, catalog.history[schema.table_id]),
             )
 
-    context.services.change_catalog(change, definitions)
+    context.change_catalog(statement, change, definitions)
     return Result.affected(0, message)
 
 
@@ -247,7 +243,7 @@ def _check_columns(statement: CreateTable, columns: tuple[Column, ...], key: str
 
 def drop_table(statement: DropTable, context: Context) -> Result:
     """Remove a table with its rows."""
-    authorize(context.role, Action.DROP_TABLE)
+    authorize(context.rights, Action.DROP_TABLE)
     namespace = statement.table.namespace or context.namespace
     dropped: list[TableSchema] = []
 
@@ -270,7 +266,7 @@ def drop_table(statement: DropTable, context: Context) -> Result:
         for schema in dropped:
             batch.drop_table(schema.table_id)
 
-    context.services.change_catalog(change, definitions)
+    context.change_catalog(statement, change, definitions)
     context.services.clean(dropped, context.user)
     return Result.affected(0, f"Dropped table {namespace}.{statement.table.name}")
 
@@ -280,14 +276,14 @@ def drop_table(statement: DropTable, context: Context) -> Result:
 
 def alter_table(statement: AlterTable, context: Context) -> Result:
     """Make the next schema version of a table."""
-    authorize(context.role, Action.ALTER_TABLE)
+    authorize(context.rights, Action.ALTER_TABLE)
     namespace = statement.table.namespace or context.namespace
     current: list[TableSchema] = []
     altered: list[TableSchema] = []
 
     def change(catalog: Catalog) -> tuple[Catalog, list[CatalogChange]]:
         schema = catalog.table(namespace, statement.table.name)
-        if schema is None or not may_see(context.role, schema):
+        if schema is None or not context.may_see(schema):
             raise undefined_table(str(statement.table))
         current[:] = [schema]
         changed = _ALTERATIONS[type(statement.action)](statement.action, schema, context)
@@ -306,7 +302,7 @@ def alter_table(statement: AlterTable, context: Context) -> Result:
             )
 
     try:
-        context.services.change_catalog(change, definitions)
+        context.change_catalog(statement, change, definitions)
     except BaseException:
         # SET NOT NULL closes the table to writers of the old version while it looks; open it again.
         for schema in current:
@@ -492,7 +488,7 @@ def _check_no_null(name: str, changed: TableSchema, catalog: Catalog, context: C
 
 def create_view(statement: CreateView, context: Context) -> Result:
     """Store a query under a name; it is read with its reader's rights and rows."""
-    authorize(context.role, Action.CREATE_VIEW)
+    authorize(context.rights, Action.CREATE_VIEW)
     namespace, name = _namespace_for_new(statement.view, context), statement.view.name
     check_table_name(name, statement.view.position)
     # Planned once, so that a view that cannot be read is not made.
@@ -506,13 +502,13 @@ def create_view(statement: CreateView, context: Context) -> Result:
             return catalog, []
         return catalog.add_view(view, replacing=statement.or_replace)
 
-    context.services.change_catalog(change, _no_definitions)
+    context.change_catalog(statement, change)
     return Result.affected(0, f"Created view {namespace}.{name}")
 
 
 def drop_view(statement: DropView, context: Context) -> Result:
     """Remove a view."""
-    authorize(context.role, Action.DROP_VIEW)
+    authorize(context.rights, Action.DROP_VIEW)
     namespace, name = statement.view.namespace or context.namespace, statement.view.name
 
     def change(catalog: Catalog) -> tuple[Catalog, list[CatalogChange]]:
@@ -524,5 +520,5 @@ def drop_view(statement: DropView, context: Context) -> Result:
             raise UndefinedTable(f'view "{statement.view}" does not exist')
         return catalog.drop_view(namespace, name)
 
-    context.services.change_catalog(change, _no_definitions)
+    context.change_catalog(statement, change)
     return Result.affected(0, f"Dropped view {namespace}.{name}")

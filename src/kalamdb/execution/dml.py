@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kalamcore import errors as core
 from kalamcore.store import WriteBatch
-from kalamdb.auth import Action, authorize, may_see
+from kalamdb.auth import Action, undefined_table
 from kalamdb.errors import (
     AccessDenied,
     Error,
@@ -39,6 +39,7 @@ from kalamdb.sql.dml import (
     Update,
     ValuesRows,
 )
+from kalamdb.sql.expressions import ColumnReference, Opaque, walk
 from kalamdb.types import TypeName, coerce
 
 if TYPE_CHECKING:
@@ -52,7 +53,11 @@ SYSTEM_NAMESPACES = frozenset({"system", "information_schema"})
 
 def insert(statement: Insert, context: Context) -> Result:
     """Write new rows; all of them or none."""
-    schema = writable_table(statement.table, Action.INSERT, context)
+    conflict = statement.on_conflict
+    reads = conflict is not None or statement.returning is not None
+    schema = writable_table(statement.table, Action.INSERT, context, reads=reads)
+    if conflict is not None and conflict.assignments is not None:
+        context.authorize(Action.UPDATE, schema, str(statement.table))
     columns = target_columns(schema, statement.columns)
     given = source_rows(statement, schema, columns, context)
     rows = complete_rows(schema, columns, given, context)
@@ -63,7 +68,15 @@ def insert(statement: Insert, context: Context) -> Result:
 
 def update(statement: Update, context: Context) -> Result:
     """Write a new version of every row that matches; all of them or none."""
-    schema = writable_table(statement.table, Action.UPDATE, context)
+    if (statement.table.catalog, statement.table.namespace, statement.table.name) == (
+        None,
+        "system",
+        "users",
+    ):
+        from kalamdb.execution.users import update_users
+
+        return update_users(statement, context)
+    schema = writable_table(statement.table, Action.UPDATE, context, reads=_reads(statement))
     matched = matching_rows(schema, statement.alias, statement.where, context)
     frame = frame_of(schema, matched, statement.alias)
     if not matched:
@@ -77,7 +90,7 @@ def update(statement: Update, context: Context) -> Result:
 
 def delete(statement: Delete, context: Context) -> Result:
     """Leave a tombstone for every row that matches; all of them or none."""
-    schema = writable_table(statement.table, Action.DELETE, context)
+    schema = writable_table(statement.table, Action.DELETE, context, reads=_reads(statement))
     matched = matching_rows(schema, statement.alias, statement.where, context)
     batch = WriteBatch(context.snapshot)
     table, partition = context.rows_of(schema), context.partition(schema)
@@ -92,10 +105,9 @@ def delete(statement: Delete, context: Context) -> Result:
 # Tables and columns
 
 
-def writable_table(name: TableName, action: Action, context: Context) -> TableSchema:
-    """The table a statement changes. Raises UndefinedTable, AccessDenied."""
-    from kalamdb.execution.scan import undefined_table
-
+def writable_table(name: TableName, action: Action, context: Context, *, reads: bool = False) -> TableSchema:
+    """The table a statement changes. `reads`: whether what it does tells of rows, or depends on them, so that the right
+    to read them is needed too. Raises UndefinedTable, AccessDenied."""
     namespace = name.namespace or context.namespace
     if name.catalog == "all_users":
         raise AccessDenied(f"all_users.{namespace}.{name.name} is read-only; each user changes its own rows")
@@ -106,10 +118,29 @@ def writable_table(name: TableName, action: Action, context: Context) -> TableSc
     if context.catalog.view(namespace, name.name) is not None:
         raise AccessDenied(f'"{name.name}" is a view and cannot be changed; change the table below it')
     schema = context.catalog.table(namespace, name.name)
-    if schema is None or not may_see(context.role, schema):
-        raise undefined_table(name.name if name.namespace is None else f"{name.namespace}.{name.name}")
-    authorize(context.role, action, schema)
+    shown = name.name if name.namespace is None else f"{name.namespace}.{name.name}"
+    if schema is None:
+        raise undefined_table(shown)
+    context.authorize(action, schema, shown)
+    if reads and not context.may_see(schema):
+        raise AccessDenied(
+            f"permission denied for table {shown}: WHERE, RETURNING, ON CONFLICT and columns in SET read it; ask a dba "
+            f"to GRANT SELECT ON {schema.qualified_name}"
+        )
     return schema
+
+
+def _reads(statement: Update | Delete) -> bool:
+    """Whether its outcome tells of the rows that were there."""
+    if statement.where is not None or statement.returning is not None:
+        return True
+    given = [one.value for one in getattr(statement, "assignments", ())]
+    return any(
+        isinstance(node, (ColumnReference, Opaque))
+        for value in given
+        if not isinstance(value, DefaultValue)
+        for node in walk(value)
+    )
 
 
 def target_columns(schema: TableSchema, names: Sequence[str] | None) -> list[int]:

@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from kalamdb.auth import Action, Role, authorize
+from kalamdb.auth import Action, Rights, authorize
 from kalamdb.errors import StatementTooLarge
 
 if TYPE_CHECKING:
@@ -30,11 +30,11 @@ def execute(statement: Any, context: Context) -> Result:
         ) from None
 
 
-def authorize_beforehand(statement: Any, role: Role) -> None:
-    """Refuse what the role may never run, before anything of its batch runs."""
+def authorize_beforehand(statement: Any, rights: Rights) -> None:
+    """Refuse what they may never run, before anything of its batch runs."""
     action = ACTIONS.get(type(statement).__name__)
     if action is not None:
-        authorize(role, action)
+        authorize(rights, action)
 
 
 @functools.cache
@@ -80,6 +80,12 @@ EXECUTORS: Mapping[str, tuple[str, str]] = {
     "Restore": ("backup", "restore"),
     "ExportUserData": ("user_data", "export_user_data"),
     "EraseUserData": ("user_data", "erase_user_data"),
+    "CreateUser": ("users", "create_user"),
+    "AlterUser": ("users", "alter_user"),
+    "DropUser": ("users", "drop_user"),
+    "ShowUsers": ("users", "show_users"),
+    "Grant": ("grants", "grant"),
+    "Revoke": ("grants", "revoke"),
 }
 """Module and function."""
 
@@ -107,6 +113,12 @@ ACTIONS: Mapping[str, Action] = {
     "Restore": Action.BACKUP,
     "ExportUserData": Action.EXPORT_OWN_DATA,
     "EraseUserData": Action.ERASE_DATA,
+    "CreateUser": Action.CHANGE_USERS,
+    "AlterUser": Action.CHANGE_OWN_ACCOUNT,
+    "DropUser": Action.CHANGE_USERS,
+    "ShowUsers": Action.READ_ADMINISTRATION,
+    "Grant": Action.GRANT,
+    "Revoke": Action.GRANT,
 }
 
 _CHANGE_NOTHING = frozenset(
@@ -115,6 +127,7 @@ _CHANGE_NOTHING = frozenset(
         "ExportUserData",
         "CheckStorage",
         "ShowStorages",
+        "ShowUsers",
         "FlushTable",
         "FlushAll",
         "CompactTable",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kalamdb.auth import Action, authorize, may_see
+from kalamdb.auth import Action, authorize, undefined_table
 from kalamdb.engine.jobs import COMPACT, FLUSH, JobRequest, JobStatus
 from kalamdb.errors import InvalidDefinition
-from kalamdb.execution.scan import relation, undefined_table
+from kalamdb.execution.scan import relation
 from kalamdb.result import Result
 from kalamdb.schema import TableKind, TableSchema
 from kalamdb.sql.jobs import Checkpoint, CompactAll, CompactTable, FlushAll, FlushTable, KillJob, ShowJobs
@@ -34,7 +34,7 @@ def _submit(
     job_type: str, statement: FlushTable | FlushAll | CompactTable | CompactAll, context: Context
 ) -> Result:
     # Before the tables are looked at, so that the answer is the same whether there are any.
-    authorize(context.role, Action.FLUSH)
+    authorize(context.rights, Action.FLUSH)
     context.services.jobs.require(job_type)
     requests = requests_for(job_type, statement, context)
     job_ids = context.services.jobs.submit_all(requests)
@@ -57,7 +57,7 @@ def requests_for(
             for _, schema in sorted(context.catalog.tables.items())
             if statement.namespace in (None, schema.namespace)
             and schema.kind is not TableKind.STREAM
-            and may_see(context.role, schema)
+            and context.may_see(schema)
         ]
     return [JobRequest(job_type, schema.namespace, schema.name, actor=context.user) for schema in tables]
 
@@ -69,7 +69,7 @@ def _stored_table(name: TableName, job_type: str, context: Context) -> TableSche
         if name.catalog is None and context.catalog.view(namespace, name.name) is not None:
             raise InvalidDefinition(f'"{name}" is a view; {job_type} the tables that it reads')
         raise undefined_table(str(name))
-    if not may_see(context.role, schema):
+    if not context.may_see(schema):
         raise undefined_table(str(name))
     if schema.kind is TableKind.STREAM:
         raise InvalidDefinition(
@@ -90,7 +90,7 @@ def show_jobs(statement: ShowJobs, context: Context) -> Result:
 
 def kill_job(statement: KillJob, context: Context) -> Result:
     """End a job; one that has ended already stays as it is."""
-    authorize(context.role, Action.KILL_JOB)
+    authorize(context.rights, Action.KILL_JOB)
     job = context.services.jobs.kill(statement.job_id)
     if job.status.is_end and job.status is not JobStatus.CANCELLED:
         return Result.affected(0, f"Job {job.job_id} has {job.status.value} already")
@@ -99,6 +99,6 @@ def kill_job(statement: KillJob, context: Context) -> Result:
 
 def checkpoint(statement: Checkpoint, context: Context) -> Result:
     """Write the rows in memory to hot segments."""
-    authorize(context.role, Action.FLUSH)
+    authorize(context.rights, Action.FLUSH)
     context.services.checkpoint()
     return Result.affected(0, "Checkpoint written")

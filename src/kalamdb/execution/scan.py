@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kalamcore import errors as core
-from kalamdb.auth import Action, authorize, may, may_see
+from kalamdb.auth import ROW_ACTIONS, Action, authorize, may, undefined_table
 from kalamdb.catalog.system_tables import system_table
 from kalamdb.engine.core_errors import translated
 from kalamdb.engine.tables import SYSTEM_COLUMNS
@@ -44,11 +44,6 @@ class Relation:
     view_namespace: str | None = None
 
 
-def undefined_table(name: str) -> UndefinedTable:
-    """The one answer for a table that is not there and for one that the caller may not see."""
-    return UndefinedTable(f'relation "{name}" does not exist')
-
-
 def relation(context: Context, catalog: str, namespace: str, name: str, words: frozenset[str]) -> Relation:
     """The relation behind a name in a query.
 
@@ -65,9 +60,10 @@ def relation(context: Context, catalog: str, namespace: str, name: str, words: f
     if view is not None:
         return Relation(None, view_sql=view.sql, view_namespace=view.resolve_in)
     schema = context.catalog.table(namespace, name)
-    if schema is None or not may_see(context.role, schema):
-        raise undefined_table(name if namespace == context.namespace else f"{namespace}.{name}")
-    authorize(context.role, Action.SELECT, schema)
+    shown = name if namespace == context.namespace else f"{namespace}.{name}"
+    if schema is None:
+        raise undefined_table(shown)
+    context.authorize(Action.SELECT, schema, shown)
     return _table_relation(context, schema, [context.partition(schema)], words)
 
 
@@ -232,10 +228,11 @@ def _field(schema: TableSchema, name: str) -> pa.Field:
 
 
 def _all_users(context: Context, namespace: str, name: str, words: frozenset[str]) -> Relation:
-    authorize(context.role, Action.READ_ALL_USERS)
+    authorize(context.rights, Action.READ_ALL_USERS)
     schema = context.catalog.table(namespace, name)
     if schema is None or schema.kind is not TableKind.USER:
         raise UndefinedTable(f'relation "all_users.{namespace}.{name}" does not exist; it holds USER tables')
+    context.note_reading(f"all_users.{namespace}.{name}")
     partitions = sorted(context.reader.partitions(schema.table_id))
     return _table_relation(context, schema, partitions, words, with_owner=True)
 
@@ -246,24 +243,58 @@ class _SystemView:
 
     catalog: Catalog
     settings: Settings
-    role: str
     context: Context
 
     def statistics(self) -> Mapping[str, int]:
         return self.context.services.statistics()
 
     def visible(self, schema: TableSchema) -> bool:
-        return may_see(self.context.role, schema)
+        return self.context.may_see(schema)
 
     def jobs(self) -> list[Job]:
-        everybodys = may(self.context.role, Action.SEE_ALL_JOBS)
+        everybodys = may(self.context.rights, Action.SEE_ALL_JOBS)
         return self.context.services.jobs.jobs(None if everybodys else self.context.user)
+
+    def users(self) -> list[tuple[object, ...]]:
+        return [
+            (
+                one.user_id,
+                one.role.value,
+                one.email,
+                one.auth_type,
+                one.storage_mode,
+                one.storage_id,
+                one.failed_logins,
+                one.locked_until,
+                one.last_login_at,
+                one.created_at,
+                one.updated_at,
+                one.deleted_at,
+            )
+            for one in self.context.services.accounts.all()
+        ]
+
+    def audit_log(self) -> list[tuple[object, ...]]:
+        return self.context.services.audit.all()
+
+    def privileges(self) -> list[tuple[object, ...]]:
+        """Everybody's for who may read the users, the own ones for others."""
+        accounts, user = self.context.services.accounts, self.context.user
+        everybodys = may(self.context.rights, Action.READ_ADMINISTRATION)
+        found = accounts.all_grants() if everybodys else accounts.grants_of(user)
+        return [
+            (one.granted_by, one.user_id, schema.namespace, schema.name, action.name)
+            for one in found
+            if (schema := self.catalog.table_by_id(one.table_id)) is not None
+            for action in ROW_ACTIONS
+            if action in one.actions
+        ]
 
 
 def _system_relation(context: Context, namespace: str, name: str) -> Relation:
     if namespace == "system" and name in ADMINISTRATION_TABLES:
-        authorize(context.role, Action.READ_ADMINISTRATION)
-    view = _SystemView(context.catalog, context.services.settings, context.role, context)
+        authorize(context.rights, Action.READ_ADMINISTRATION)
+    view = _SystemView(context.catalog, context.services.settings, context)
     table = system_table(namespace, name, view)
     if table is None:
         raise undefined_table(f"{namespace}.{name}")

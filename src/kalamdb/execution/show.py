@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kalamdb.auth import may_see
+from kalamdb.auth import undefined_table
 from kalamdb.engine.statistics import cold_partition_figures
 from kalamdb.errors import UndefinedNamespace
-from kalamdb.execution.scan import SYSTEM_NAMESPACES, undefined_table
+from kalamdb.execution.scan import SYSTEM_NAMESPACES
 from kalamdb.result import Result
 from kalamdb.schema import TableKind, TableSchema
 from kalamdb.sql.show import DescribeTable, ShowNamespaces, ShowStats, ShowTables
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 TEXT, BIGINT, BOOLEAN = DataType(TypeName.TEXT), DataType(TypeName.BIGINT), DataType(TypeName.BOOLEAN)
 TIMESTAMP = DataType(TypeName.TIMESTAMP)
-NOT_YET = "not yet effective"
 DESCRIBE_COLUMNS = ("item", "name", "data_type", "nullable", "primary_key", "value", "comment")
 DESCRIBE_TYPES = (TEXT, TEXT, TEXT, BOOLEAN, BOOLEAN, TEXT, TEXT)
 
@@ -41,7 +40,7 @@ def show_tables(statement: ShowTables, context: Context) -> Result:
     rows = [
         (table.namespace, table.name, table.kind.value)
         for table in context.catalog.tables.values()
-        if wanted in (None, table.namespace) and may_see(context.role, table)
+        if wanted in (None, table.namespace) and context.may_see(table)
     ]
     rows += [
         (view.namespace, view.name, "view")
@@ -96,11 +95,11 @@ def table_options(schema: TableSchema) -> list[tuple[str, str, str | None]]:
         flush.append(f"interval:{options.flush_interval_s}")
     given: list[tuple[str, object, str | None]] = [
         ("STORAGE_ID", options.storage_id, None),
-        ("USE_USER_STORAGE", options.use_user_storage, NOT_YET),
+        ("USE_USER_STORAGE", options.use_user_storage, None),
         ("FLUSH_POLICY", ",".join(flush) or None, None),
         ("DELETED_RETENTION_HOURS", options.deleted_retention_h, None),
         ("COMPRESSION", options.compression, None),
-        ("ACCESS", options.access, NOT_YET),
+        ("ACCESS", options.access, None),
     ]
     rows += [(name, _option_text(value), comment) for name, value, comment in given if value is not None]
     return rows
@@ -112,7 +111,7 @@ def _option_text(value: object) -> str:
 
 def _visible_table(statement: DescribeTable | ShowStats, context: Context) -> TableSchema:
     schema = context.catalog.table(statement.table.namespace or context.namespace, statement.table.name)
-    if schema is None or not may_see(context.role, schema):
+    if schema is None or not context.may_see(schema):
         raise undefined_table(str(statement.table))
     return schema
 

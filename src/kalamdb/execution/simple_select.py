@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from kalamcore import errors as core
 from kalamcore import select_plan as native
 from kalamcore.select_plan import SelectPlan
-from kalamdb.auth import Action, Role, authorize, may_see
+from kalamdb.auth import Action, Rights, Role, by_role_alone, may
 from kalamdb.engine.core_errors import translated
-from kalamdb.errors import AccessDenied, Error, StatementTimeout
+from kalamdb.errors import Error, StatementTimeout
 from kalamdb.execution.transaction import snapshot_gone
 from kalamdb.result import Result
 from kalamdb.schema import TableKind, TableSchema
@@ -94,7 +94,10 @@ def answer(
     plan = database.select_plans.get((simple, session.namespace))
     if plan is None or plan.catalog is not database._catalog:
         plan = _planned(database, simple, session.namespace)
-    if plan.core is None or (session.role not in plan.roles and not _allowed(plan, session.role)):
+    if plan.core is None:
+        return None
+    rights = session.rights
+    if rights.role not in plan.roles and not _allowed(plan, rights):
         return None
     if plan.functions_version >= 0 and plan.functions_version != database.functions.version:
         return None
@@ -141,17 +144,14 @@ def explained(database: Database, error: Exception) -> Error:
     )
 
 
-def _allowed(plan: Plan, role: Role) -> bool:
-    """Asks once a role and plan; a catalog that changed who may do what has plans of its own."""
+def _allowed(plan: Plan, rights: Rights) -> bool:
+    """Asked once a role and plan where the role decides: a catalog that changed a table's ACCESS has plans of its own.
+    A grant is looked up each time."""
     assert plan.schema is not None
-    try:
-        if not may_see(role, plan.schema):
-            return False
-        authorize(role, Action.SELECT, plan.schema)
-    except AccessDenied:
-        return False
-    plan.roles = (*plan.roles, role)
-    return True
+    if by_role_alone(rights.role, Action.SELECT, plan.schema):
+        plan.roles = (*plan.roles, rights.role)
+        return True
+    return may(rights, Action.SELECT, plan.schema)
 
 
 def _planned(database: Database, simple: SimpleSelect, namespace: str) -> Plan:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import TYPE_CHECKING, Any
 
 from kalamcore import errors as core
 from kalamcore.store import WriteBatch
 from kalamdb.auth import Action, Role, authorize
+from kalamdb.auth.account import ROOT
+from kalamdb.auth.audit import SUCCESS, AuditEntry
 from kalamdb.engine.core_errors import core_errors_translated
 from kalamdb.engine.jobs import ERASE, JobContext, JobRequest
 from kalamdb.engine.tables import SYSTEM_COLUMNS
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from kalamdb.catalog.catalog import Catalog
     from kalamdb.execution.context import Context, Services
     from kalamdb.sql.backup import EraseUserData, ExportUserData
 
@@ -38,7 +42,7 @@ def export_user_data(statement: ExportUserData, context: Context) -> Result:
     from kalamdb.engine.segments import parquet_of
 
     authorize(
-        context.role,
+        context.rights,
         Action.EXPORT_OWN_DATA if statement.user == context.user else Action.EXPORT_ANY_DATA,
     )
     services = context.services
@@ -54,7 +58,7 @@ def export_user_data(statement: ExportUserData, context: Context) -> Result:
     if next(iter(backend.list()), None) is not None:
         raise StorageInUse("there are files in this place; nothing is overwritten: choose another path")
     rows, tables = [], []
-    for schema in _tables_of_users(context):
+    for schema in _tables_of_users(context.catalog):
         name = f"{schema.namespace}.{schema.name}.parquet"
         count, content = parquet_of(_rows_of(context, schema, statement.user.encode()), schema)
         backend.write(name, content)
@@ -80,10 +84,8 @@ def export_user_data(statement: ExportUserData, context: Context) -> Result:
     return Result.from_rows(EXPORT_COLUMNS, (TEXT, TEXT, TEXT, BIGINT), rows)
 
 
-def _tables_of_users(context: Context) -> list[TableSchema]:
-    return [
-        schema for _, schema in sorted(context.catalog.tables.items()) if schema.kind is not TableKind.SHARED
-    ]
+def _tables_of_users(catalog: Catalog) -> list[TableSchema]:
+    return [schema for _, schema in sorted(catalog.tables.items()) if schema.kind is not TableKind.SHARED]
 
 
 def _rows_of(context: Context, schema: TableSchema, partition: bytes) -> Iterator[list[pa.Array]]:
@@ -94,19 +96,41 @@ def _rows_of(context: Context, schema: TableSchema, partition: bytes) -> Iterato
 def erase_user_data(statement: EraseUserData, context: Context) -> Result:
     """Remove every row of a user, and whatever file holds a byte of one; a row a table says how many rows lived, NULL
     where that could not be read."""
-    authorize(context.role, Action.ERASE_DATA)
-    tables = _tables_of_users(context)
-    requests = [
-        JobRequest(ERASE, schema.namespace, schema.name, {"user": statement.user}, context.user)
-        for schema in tables
-    ]
-    jobs = context.services.jobs.run_all(requests)
-    # Last, and once for all of them.
-    context.services.jobs.run_all(
-        [JobRequest(ERASE, parameters={"user": statement.user}, actor=context.user)]
-    )
-    rows = [(schema.namespace, schema.name, job.rows) for schema, job in zip(tables, jobs)]
+    authorize(context.rights, Action.ERASE_DATA)
+    rows = _erase(context.services, statement.user, context.user)
     return Result.from_rows(ERASE_COLUMNS, (TEXT, TEXT, BIGINT), rows)
+
+
+def _erase(services: Services, user: str, actor: str | None) -> list[tuple[str, str, int | None]]:
+    """Namespace, table and count of rows, a table."""
+    tables = _tables_of_users(services.catalog)
+    jobs = services.jobs.run_all(
+        [JobRequest(ERASE, schema.namespace, schema.name, {"user": user}, actor) for schema in tables]
+    )
+    # Last, and once for all of them.
+    services.jobs.run_all([JobRequest(ERASE, parameters={"user": user}, actor=actor)])
+    return [(schema.namespace, schema.name, job.rows) for schema, job in zip(tables, jobs)]
+
+
+def run_expire(services: Services, job: JobContext) -> str:
+    """The work of a job of type `expire`: users who were deleted long enough ago go for good, with their rows. One such
+    job runs at a time, and another worker is there for those that it waits for."""
+    before = expired_before(services)
+    gone = 0
+    for account in services.accounts.deleted():
+        job.check()
+        if account.deleted_at is None or account.deleted_at > before:
+            continue
+        _erase(services, account.user_id, None)
+        entry = AuditEntry(ROOT, "EXPIRE USER", SUCCESS, target=account.user_id)
+        services.accounts.remove(account.user_id, lambda batch, entry=entry: services.audit.put(batch, entry))  # type: ignore[misc]
+        gone += 1
+    return f"{gone} user(s) are gone for good"
+
+
+def expired_before(services: Services) -> datetime.datetime:
+    """Who was deleted up to then is kept no longer."""
+    return services.now() - datetime.timedelta(days=services.settings.user_retention_d)
 
 
 def run_erase(services: Services, job: JobContext) -> str:

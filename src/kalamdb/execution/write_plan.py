@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kalamcore.statements import Scan
     from kalamcore.store import Transaction
     from kalamcore.write_plan import ChangePlan, InsertPlan
-    from kalamdb.auth import Role
+    from kalamdb.auth import Rights
     from kalamdb.catalog.catalog import Catalog
     from kalamdb.database import Database
     from kalamdb.execution.transaction import OpenTransaction
@@ -43,7 +43,7 @@ _NOT_PLAIN = (
 
 
 class WritePlan:
-    """One statement as one role in one namespace runs it, as long as the catalog is the same.
+    """One statement as who has these rights runs it in one namespace, as long as the catalog is the same.
 
     `inserts` or `changes` is the core's plan; neither where the statement is for the general way.
     """
@@ -54,15 +54,15 @@ class WritePlan:
         "inserts",
         "literal_rows",
         "namespace",
-        "role",
+        "rights",
         "statement",
     )
 
-    def __init__(self, statement: Any, catalog: Catalog, namespace: str, role: Role) -> None:
+    def __init__(self, statement: Any, catalog: Catalog, namespace: str, rights: Rights) -> None:
         self.statement = statement
         self.catalog = catalog
         self.namespace = namespace
-        self.role = role
+        self.rights = rights
         self.inserts: InsertPlan[Result] | None = None
         self.changes: ChangePlan[Result] | None = None
         self.literal_rows = False
@@ -78,7 +78,7 @@ class WritePlans:
         """Of statements without literals, by their very text."""
         self.by_shape: dict[str, WritePlan] = {}
         """Of all, by the scanner's shape."""
-        self._of_others: dict[tuple[str, str, str], WritePlan] = {}
+        self._of_others: dict[tuple[str, str, Rights], WritePlan] = {}
 
     def find(self, sql: str, scan: Scan) -> WritePlan | None:
         """The plan of a text that was not met before, if one of its shape was."""
@@ -98,7 +98,7 @@ class WritePlans:
 
     def fresh(self, plan: WritePlan, session: Session, shape: str) -> WritePlan:
         """The plan of the same statement for this session and this moment."""
-        key = (shape, session.namespace, session.role.value)
+        key = (shape, session.namespace, session.rights)
         found = self._of_others.get(key)
         if (
             found is not None
@@ -114,7 +114,7 @@ class WritePlans:
         from kalamdb.execution import write_planning
 
         database = self._database
-        plan = WritePlan(statement, database._catalog, session.namespace, session.role)
+        plan = WritePlan(statement, database._catalog, session.namespace, session.rights)
         try:
             write_planning.fill(plan, statement, database, session.context())
         except Error:
@@ -203,7 +203,7 @@ def _standing(plan: WritePlan, session: Session, shape: str) -> WritePlan:
         database.wrote(0)
     if (
         plan.catalog is not database._catalog
-        or plan.role is not session.role
+        or plan.rights is not session.rights
         or plan.namespace != session.namespace
     ):
         return database.write_plans.fresh(plan, session, shape)

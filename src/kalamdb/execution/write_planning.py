@@ -77,7 +77,7 @@ def _fill_change(plan: WritePlan, statement: Update | Delete, database: Database
     if statement.returning is not None or statement.where is None:
         return
     action = Action.UPDATE if isinstance(statement, Update) else Action.DELETE
-    schema = dml.writable_table(statement.table, action, context)
+    schema = dml.writable_table(statement.table, action, context, reads=True)
     if schema.kind is TableKind.STREAM:
         return
     key = _key_source(schema, statement.alias, statement.where.expression)

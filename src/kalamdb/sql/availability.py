@@ -10,19 +10,12 @@ from kalamdb.sql.rules import RawToken
 # First and, where it decides, second word.
 _LATER = frozenset(
     {
-        ("create", "user"),
-        ("alter", "user"),
-        ("drop", "user"),
-        ("show", "users"),
         ("kill", "live"),
         ("subscribe", None),
-        ("execute", "as"),
     }
 )
 
 _NEVER = {
-    ("grant", None): "what a user may do follows from the user's role",
-    ("revoke", None): "what a user may do follows from the user's role",
     ("copy", None): "insert rows with INSERT, or an Arrow table with Session.insert",
     ("load", None): "insert rows with INSERT, or an Arrow table with Session.insert",
     ("create", "external"): "files are not tables; insert their rows",

@@ -21,6 +21,7 @@ from kalamdb.sql.rules import CommonRules
 from kalamdb.sql.show import ShowRules
 from kalamdb.sql.storage import StorageRules
 from kalamdb.sql.transaction import TransactionRules
+from kalamdb.sql.users import UserRules
 
 
 class StatementRules(
@@ -34,6 +35,7 @@ class StatementRules(
     ShowRules,
     StorageRules,
     TransactionRules,
+    UserRules,
 ):
     """Every chapter's rules."""
 

@@ -23,6 +23,7 @@ from kalamdb.errors import (
     StatementTooLarge,
 )
 from kalamdb.sql.availability import check_available
+from kalamdb.sql.execute_as import ExecuteAs, execute_as
 from kalamdb.sql.query import Query
 from kalamdb.sql.rules import NeedsText, RawToken, Reading
 from kalamdb.sql.syntax_errors import located, may_hold_secret, syntax_error
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from kalamdb.sql.show import DescribeTable, ShowNamespaces, ShowStats, ShowTables
     from kalamdb.sql.storage import AlterStorage, CheckStorage, CreateStorage, DropStorage, ShowStorages
     from kalamdb.sql.transaction import Begin, Commit, Rollback
+    from kalamdb.sql.users import AlterUser, CreateUser, DropUser, Grant, Revoke, ShowUsers
 
     Statement = (
         AlterNamespace
@@ -96,6 +98,13 @@ if TYPE_CHECKING:
         | FlushTable
         | KillJob
         | ShowJobs
+        | AlterUser
+        | CreateUser
+        | DropUser
+        | Grant
+        | Revoke
+        | ShowUsers
+        | ExecuteAs
     )
 
 # Trees of longer texts are not kept under their text.
@@ -157,6 +166,8 @@ class StatementCache:
         """The statement, from here or from the grammar. Raises what `parse` raises."""
         if scan.kind in _QUERIES:
             return ParsedStatement(_query(scan, sql), (), None, scan)
+        if scan.kind == "EXECUTE" and (inner := execute_as(scan, sql)) is not None:
+            return ParsedStatement(inner, (), None, scan)
         shape = scan.shape
         with self._lock:
             kept = _touched(self._by_shape, shape)

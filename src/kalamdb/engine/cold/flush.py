@@ -31,7 +31,6 @@ from kalamdb.engine.segments import (
 from kalamdb.engine.tables import TableRows
 from kalamdb.errors import JobCancelled, StorageConflict, StorageOutcomeUnknown
 from kalamdb.schema import TableSchema
-from kalamdb.storage.definition import LOCAL
 from kalamdb.types import cast_arrow
 
 if TYPE_CHECKING:
@@ -69,13 +68,13 @@ def flush_table(tier: ColdTier, schema: TableSchema, context: JobContext) -> str
         if oldest
     }
     wanted = sorted(unflushed if chosen is None else set(unflushed) & {name.encode() for name in chosen})
-    if any(partition not in places for partition in wanted):
-        tier.require_storage(schema.options.storage_id or LOCAL)
     writer = tier.writer(schema)
     done_rows = done_bytes = flushed = 0
     for start in range(0, len(wanted), PARTITIONS_AT_ONCE):
         some = wanted[start : start + PARTITIONS_AT_ONCE]
         fresh = [tier.new_place(schema, partition) for partition in some if partition not in places]
+        for storage_id in {place.storage_id for place in fresh}:
+            tier.require_storage(storage_id)
         tier.places.write(fresh, tier.now())
         places |= {place.partition.encode(): place for place in fresh}
         ended: list[ColdPlace] = []

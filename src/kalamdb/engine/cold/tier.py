@@ -27,6 +27,7 @@ from kalamdb.errors import Corruption, StorageUnavailable, UndefinedTable
 from kalamdb.schema import TableSchema
 from kalamdb.storage import Storage, StorageBackend, Storages
 from kalamdb.storage.backend import require_files
+from kalamdb.storage.definition import LOCAL
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -81,11 +82,13 @@ class ColdTier:
         *,
         deleted_retention_h: int,
         oldest_snapshot: Callable[[], int | None] = lambda: None,
+        user_storage: Callable[[str], str | None] = lambda user: None,
         grace_s: float = GRACE_S,
         beside_owner: bool = False,
     ) -> None:
         """`storage`: by its id, from the catalog as it is now. `history`: every schema version of a table, by its id.
         `deleted_retention_h`: of tables that say nothing of it. `oldest_snapshot`: of the transactions that are open.
+        `user_storage`: the id of the storage that a user has for the rows of tables with USE_USER_STORAGE, or None.
         `grace_s`: how long leftovers stay. `beside_owner`: another process may change what is cold."""
         self.engine = engine
         self.places = ColdPlaces(engine)
@@ -95,6 +98,7 @@ class ColdTier:
         self.now = now
         self.deleted_retention_h = deleted_retention_h
         self.oldest_snapshot = oldest_snapshot
+        self._user_storage = user_storage
         self.grace_s = grace_s
         self.row_group_rows = ROW_GROUP_ROWS
         self.segment_bytes_max = SEGMENT_BYTES_MAX
@@ -162,7 +166,9 @@ class ColdTier:
 
     def new_place(self, schema: TableSchema, partition: bytes) -> ColdPlace:
         """Where a partition's first flush puts it."""
-        storage_id = schema.options.storage_id or "local"
+        storage_id = schema.options.storage_id or LOCAL
+        if partition and schema.options.use_user_storage:
+            storage_id = self._user_storage(partition.decode()) or storage_id
         storage = self._storage(storage_id)
         if partition:
             folder = storage.user_tables.render(schema.namespace, schema.name, partition.decode())

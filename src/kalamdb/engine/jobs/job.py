@@ -15,6 +15,7 @@ CLEAN = "clean"
 BACKUP = "backup"
 RESTORE = "restore"
 ERASE = "erase"
+EXPIRE = "expire"
 INTERRUPTED = "interrupted"
 """The error of a job that the end of its database's life cut short."""
 

@@ -1,0 +1,50 @@
+"""The reserved tables of users, grants and the audit log: no part of the catalog's value, since nobody needs all of
+their rows at once, and a new user must cost the others nothing.
+
+Users are one partition, keyed by name; the names of those who were deleted are in another one, too. Grants have a
+partition a user, keyed by the id of the table. The audit log is one partition, in the order of time.
+"""
+
+from __future__ import annotations
+
+from kalamdb.catalog.reserved import reserved_table
+from kalamdb.schema import TableSchema
+from kalamdb.types import BIGINT, JSON, TEXT, TIMESTAMP
+
+USERS_ID = 8
+GRANTS_ID = 9
+AUDIT_LOG_ID = 10
+ONE_PARTITION = b""
+DELETED_USERS = b"deleted"
+
+USERS = reserved_table(USERS_ID, "users", (("user_id", TEXT), ("definition", JSON)))
+"""`root` has no row until something of it is changed."""
+GRANTS = reserved_table(
+    GRANTS_ID,
+    "grants",
+    (
+        ("table_id", BIGINT),
+        ("actions", TEXT),
+        ("granted_by", TEXT),
+        ("granted_at", TIMESTAMP),
+    ),
+)
+"""`actions`: SELECT, INSERT, UPDATE, DELETE, those that are granted, joined by commas in this order."""
+AUDIT_LOG = reserved_table(
+    AUDIT_LOG_ID,
+    "audit_log",
+    (
+        ("audit_id", BIGINT),
+        ("at", TIMESTAMP),
+        ("actor", TEXT),
+        ("subject?", TEXT),
+        ("action", TEXT),
+        ("target?", TEXT),
+        ("outcome", TEXT),
+        ("address?", TEXT),
+        ("details?", JSON),
+    ),
+)
+"""`audit_id`: a Snowflake id, so that the order of keys is that of time."""
+
+AUTH_TABLES: tuple[TableSchema, ...] = (USERS, GRANTS, AUDIT_LOG)

@@ -1,0 +1,236 @@
+"""Users and grants: rows that outlive a reopening, one number for every change, nothing of others in the way."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+
+import kalamdb
+from kalamcore.system import Clock, FileSystem
+from kalamdb.auth import BY_ROLE, Action, Role
+from kalamdb.auth.account import Account, decode_account, encode_account
+from kalamdb.database import Database
+from kalamdb.errors import AccessDenied, Corruption, DuplicateObject, UnknownFormat
+from kalamdb.settings import Settings
+
+AT = datetime.datetime(2026, 5, 1, tzinfo=datetime.UTC)
+DAY_US = 24 * 3600 * 1_000_000
+
+
+@pytest.fixture
+def db():
+    with kalamdb.open(":memory:") as database:
+        yield database
+
+
+def test_an_account_is_read_as_it_was_written():
+    account = Account(
+        "Ann \N{SNOWMAN}",
+        Role.SERVICE,
+        AT,
+        AT,
+        email="ann@example.org",
+        password_hash="$argon2id$",
+        storage_mode="region",
+        storage_id="s3",
+        failed_logins=3,
+        locked_until=AT,
+        last_login_at=AT,
+        deleted_at=AT,
+        credentials_changed_at=AT,
+    )
+    assert decode_account(account.user_id, encode_account(account)) == account
+    assert "argon2id" not in repr(account)
+    bare = Account("bob", Role.USER, AT, AT)
+    assert decode_account("bob", encode_account(bare)) == bare
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[]", '{"format": 1}', '{"format": 1, "role": "king"}', "nonsense"]
+)
+def test_what_is_no_account_is_corruption(text):
+    with pytest.raises(Corruption):
+        decode_account("ann", text)
+
+
+def test_an_account_of_a_newer_version_is_refused_by_name():
+    with pytest.raises(UnknownFormat, match="format 2"):
+        decode_account("ann", '{"format": 2}')
+
+
+def test_users_and_grants_outlive_a_reopening(tmp_path):
+    with kalamdb.open(tmp_path / "d") as db:
+        db.execute("CREATE TABLE t (id BIGINT PRIMARY KEY) ACCESS restricted; CREATE USER ann ROLE service")
+        db.execute("GRANT SELECT, DELETE ON t TO ann; CREATE USER gone; DROP USER gone")
+    with kalamdb.open(tmp_path / "d") as db:
+        assert db.session("ann").role == "service"
+        assert db.session("ann").execute("SELECT count(*) FROM t").fetchall() == [(0,)]
+        with pytest.raises(AccessDenied, match="was deleted"):
+            db.session("gone")
+        db.checkpoint()
+    with kalamdb.open(tmp_path / "d", read_only=True) as db:
+        assert [one.user_id for one in db.accounts.all()] == ["ann", "gone", "root"]
+        assert [one.actions for one in db.accounts.all_grants()] == [{Action.SELECT, Action.DELETE}]
+
+
+def test_users_without_grants_share_their_rights(db):
+    db.execute("CREATE TABLE t (id BIGINT PRIMARY KEY) ACCESS restricted; CREATE USER ann; CREATE USER bob")
+    assert db.session("ann").rights is db.session("bob").rights is BY_ROLE[Role.USER]
+    db.execute("GRANT SELECT ON t TO ann")
+    assert db.session("ann").rights is not BY_ROLE[Role.USER]
+    assert db.session("ann").rights is db.session("ann").rights
+    assert db.session("bob").rights is BY_ROLE[Role.USER]
+
+
+def test_a_session_asks_anew_only_after_a_change(db, monkeypatch):
+    db.execute("CREATE USER TABLE t (id BIGINT PRIMARY KEY)")
+    session = db.session("ann")
+    statement = session.prepare("SELECT id FROM t WHERE id = ?")
+    statement.execute([1])
+    asked = []
+    rights_of = db.accounts.rights_of
+    monkeypatch.setattr(db.accounts, "rights_of", lambda *a, **k: asked.append(a) or rights_of(*a, **k))
+    for _ in range(10):
+        statement.execute([1])
+        session.execute("SELECT count(*) FROM t")
+        session.execute("INSERT INTO t VALUES (SNOWFLAKE_ID())")
+    assert asked == []
+    db.execute("CREATE USER somebody")
+    asked.clear()
+    statement.execute([1])
+    statement.execute([1])
+    assert len(asked) == 1
+
+
+def test_what_was_known_before_a_change_is_not_kept_by_who_asked_meanwhile(db, monkeypatch):
+    db.execute("CREATE USER ann ROLE service")
+    accounts = db.accounts
+    find = accounts.find
+
+    def slow(user_id):
+        found = find(user_id)
+        monkeypatch.setattr(accounts, "find", find)
+        # Somebody else changes the role between the look and its being kept.
+        db.execute("ALTER USER ann SET ROLE user")
+        return found
+
+    monkeypatch.setattr(accounts, "find", slow)
+    session = db.session("ann")
+    assert session.role is Role.USER
+
+
+def test_a_role_that_the_application_gives_wins_but_not_over_a_deletion(db):
+    db.execute("CREATE USER ann ROLE dba")
+    session = db.session("ann", role="user")
+    assert session.role is Role.USER
+    db.execute("ALTER USER ann SET ROLE service")
+    assert session.role is Role.USER
+    db.execute("DROP USER ann")
+    with pytest.raises(AccessDenied, match="was deleted"):
+        session.execute("SELECT 1")
+    db.execute("UPDATE system.users SET deleted_at = NULL WHERE user_id = 'ann'")
+    assert session.execute("SELECT CURRENT_ROLE()").fetchall() == [("user",)]
+
+
+def test_a_deletion_holds_for_every_road_of_an_open_session(db):
+    db.execute("CREATE USER TABLE t (id BIGINT PRIMARY KEY); CREATE USER ann")
+    session = db.session("ann")
+    reading = session.prepare("SELECT id FROM t WHERE id = ?")
+    writing = session.prepare("INSERT INTO t VALUES (?)")
+    writing.execute([1])
+    reading.execute([1])
+    session.execute("SELECT id FROM t")
+    db.execute("DROP USER ann")
+    roads = [
+        lambda: reading.execute([1]),
+        lambda: writing.execute([2]),
+        lambda: writing.executemany([[3], [4]]),
+        lambda: session.execute("SELECT id FROM t"),
+        lambda: session.execute("SELECT 1; SELECT 2"),
+        lambda: session.execute("INSERT INTO t VALUES (5)"),
+        lambda: session.executemany("INSERT INTO t VALUES (?)", [[6]]),
+        lambda: session.insert("t", [{"id": 7}]),
+        lambda: session.prepare("SELECT 1"),
+        lambda: session.execute("BEGIN"),
+        lambda: session.execute("EXECUTE AS USER 'ann' (SELECT 1)"),
+        lambda: session.role,
+    ]
+    for road in roads:
+        with pytest.raises(AccessDenied, match="was deleted"):
+            road()
+    db.execute("UPDATE system.users SET deleted_at = NULL WHERE user_id = 'ann'")
+    assert reading.execute([1]).fetchall() == [(1,)]
+    assert session.execute("SELECT count(*) FROM t").fetchall() == [(1,)]
+
+
+def test_over_the_network_a_user_must_exist(db):
+    from kalamdb.session import Session
+
+    with pytest.raises(AccessDenied, match="does not exist"):
+        Session(db, "nobody", None, "default", address="192.0.2.1")
+    db.execute("CREATE USER ann ROLE service; CREATE USER bob")
+    session = Session(db, "ann", None, "default", address="192.0.2.1")
+    session.execute("EXECUTE AS USER 'bob' (SELECT 1)")
+    refusals = []
+    for name in ("nobody", "root"):
+        with pytest.raises(AccessDenied) as caught:
+            session.execute(f"EXECUTE AS USER '{name}' (SELECT 1)")
+        refusals.append(caught.value.message.replace(name, "x"))
+    assert refusals[0] == refusals[1]
+    rows = db.execute(
+        "SELECT actor, subject, address FROM system.audit_log WHERE address IS NOT NULL"
+    ).fetchall()
+    assert rows == [("ann", name, "192.0.2.1") for name in ("bob", "nobody", "root")]
+
+
+def test_a_name_that_is_taken_is_refused_and_changes_nothing(db):
+    db.execute("CREATE USER ann")
+    version = db.accounts.version
+    with pytest.raises(DuplicateObject):
+        db.accounts.create(Account("ann", Role.SYSTEM, AT, AT))
+    assert db.accounts.find("ann").role is Role.USER
+    assert db.accounts.version == version
+
+
+def test_log_ins_are_noted_without_making_sessions_ask_anew(db):
+    from dataclasses import replace
+
+    db.execute("CREATE USER ann")
+    version = db.accounts.version
+    db.accounts.note_login("ann", lambda account: replace(account, failed_logins=2))
+    assert db.accounts.find("ann").failed_logins == 2
+    assert db.accounts.version == version
+
+
+def test_users_who_were_dropped_long_ago_go_for_good():
+    clock = Clock.manual(int(AT.timestamp() * 1_000_000))
+    files = FileSystem.memory()
+    db = Database(files, "/d", Settings(user_retention_d=3), clock=clock)
+    db.execute(
+        "CREATE USER TABLE t (id BIGINT PRIMARY KEY, body TEXT); CREATE TABLE s (id BIGINT PRIMARY KEY)"
+    )
+    db.execute("CREATE USER ann; CREATE USER bob; GRANT INSERT ON s TO ann")
+    for name in ("ann", "bob"):
+        db.session(name).execute("INSERT INTO t VALUES (1, 'kept')")
+    db.execute(
+        "DROP USER ann; DROP USER bob; UPDATE system.users SET deleted_at = NULL WHERE user_id = 'bob'"
+    )
+    clock.set(int(AT.timestamp() * 1_000_000) + 2 * DAY_US)
+    assert db._due_expiry() == []
+    clock.set(int(AT.timestamp() * 1_000_000) + 4 * DAY_US)
+    requests = db._due_expiry()
+    assert [one.job_type for one in requests] == ["expire"]
+    (job,) = db.jobs.run_all(requests)
+    assert job.result == "1 user(s) are gone for good"
+    assert db.accounts.find("ann") is None
+    assert db.accounts.all_grants() == []
+    assert db._due_expiry() == []
+    assert db.session("bob").execute("SELECT body FROM t").fetchall() == [("kept",)]
+    # The name is free, and has nothing of who had it.
+    db.execute("CREATE USER ann")
+    assert db.session("ann").execute("SELECT * FROM t").fetchall() == []
+    assert db.execute(
+        "SELECT actor, action, target FROM system.audit_log WHERE action = 'EXPIRE USER'"
+    ).fetchall() == [("root", "EXPIRE USER", "ann")]
+    db.close()
