@@ -142,6 +142,18 @@ def test_a_short_rsa_key_is_passed_over(published, keys):
     assert keys.find("r1", "RS256") is None
 
 
+def test_a_private_key_that_somebody_published_is_passed_over(published, keys, rsa_key, ec_key):
+    from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+    published.publish(
+        {**RSAAlgorithm.to_jwk(rsa_key, as_dict=True), "key_ops": ["verify"], "kid": "r1"},
+        {**ECAlgorithm.to_jwk(ec_key, as_dict=True), "kid": "e1"},
+    )
+
+    assert keys.find("r1", "RS256") is None
+    assert keys.find("e1", "ES256") is None
+
+
 def test_without_a_name_there_must_be_one_key_to_choose(published, keys, rsa_key):
     published.publish(rsa_jwk(rsa_key), rsa_jwk(rsa_key, kid="r2"))
 

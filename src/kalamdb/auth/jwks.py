@@ -46,6 +46,8 @@ class JwksKeys:
         self.on_change = on_change
         self._fetching = threading.Lock()
         self._keys: tuple[tuple[str | None, VerifyingKey], ...] = ()
+        self._marks: frozenset[str] = frozenset()
+        """The texts of these keys, to see which went away."""
         self._fetched_at: float | None = None
         self._tried_at: float | None = None
 
@@ -88,9 +90,6 @@ class JwksKeys:
         if before - marks:
             self.on_change()
 
-    _marks: frozenset[str] = frozenset()
-    """The texts of the keys that are taken."""
-
 
 def _keys(text: bytes) -> tuple[tuple[tuple[str | None, VerifyingKey], ...], frozenset[str]]:
     """Those of a JWKS that are for signatures by algorithms that there are here. Raises IssuerUnavailable."""
@@ -115,7 +114,7 @@ def _key(entry: Any) -> VerifyingKey | None:
     """A public key for signatures, or None: for others there is room in a JWKS too. A symmetric one is never taken."""
     import jwt
 
-    if not isinstance(entry, dict) or entry.get("kty") not in ("RSA", "EC") or "d" in entry:
+    if not isinstance(entry, dict) or entry.get("kty") not in ("RSA", "EC"):
         return None
     if entry.get("use", "sig") != "sig" or "verify" not in entry.get("key_ops", ["verify"]):
         return None
@@ -126,4 +125,5 @@ def _key(entry: Any) -> VerifyingKey | None:
         material = jwt.PyJWK(entry, algorithm=expected).key
     except (jwt.PyJWTError, ValueError, TypeError, KeyError):
         return None
+    # None too for a private key, which somebody published by mistake.
     return VerifyingKey(expected, material) if algorithm_of(material) == expected else None
