@@ -110,6 +110,23 @@ def test_of_two_at_the_same_time_one_wins_and_the_family_ends(world, users, time
         assert families(world) == 0
 
 
+def test_who_comes_second_between_another_s_look_and_commit_ends_the_family(tokens, users, world):
+    text = tokens.issue(users.states["alice"]).text
+    between: list[str] = []
+
+    def user_of(name: str):
+        if not between:
+            between.append("")
+            between[0] = tokens.rotate(text, users.user)[1].text
+        return users.user(name)
+
+    with pytest.raises(RefreshTokenReused):
+        tokens.rotate(text, user_of)
+
+    assert families(world) == 0
+    assert dead(tokens, users, between[0])
+
+
 def test_a_token_s_time_is_over_after_thirty_days_without_use(tokens, users, world, time):
     token = tokens.issue(users.states["alice"])
     time.go(TTL.total_seconds())
