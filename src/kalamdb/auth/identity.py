@@ -6,9 +6,9 @@ import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from kalamdb.auth.account import check_user_name
 from kalamdb.auth.permissions import Role
-
-NAME_LENGTH_MAX = 128
+from kalamdb.errors import InvalidName
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,8 @@ class Identity:
 
 def can_be_a_name(name: object) -> bool:
     """Whether a user can be looked for under it: what comes over the network may be of any kind and length."""
-    if not isinstance(name, str) or not 0 < len(name) <= NAME_LENGTH_MAX:
-        return False
     try:
-        name.encode()
-    except UnicodeEncodeError:
+        check_user_name(name)  # type: ignore[arg-type]
+    except InvalidName:
         return False
     return True

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from kalamdb.auth.account import ROOT
 from kalamdb.auth.hashing_slots import HashingSlots
 from kalamdb.auth.hidden import Hidden
 from kalamdb.auth.identity import UserState, can_be_a_name
@@ -19,8 +20,6 @@ from kalamdb.auth.passwords import Passwords
 from kalamdb.auth.refresh import RefreshToken, RefreshTokens
 from kalamdb.auth.tokens import AccessToken, TokenIssuer
 from kalamdb.errors import AccountLocked, InvalidCredentials
-
-ROOT = "root"
 
 
 class LoginAccounts(Protocol):
