@@ -29,7 +29,7 @@ def login(accounts, time) -> LoginAccounts:
 
 def test_a_user_is_what_the_table_has(login, accounts):
     assert login.user("alice") == user_state(accounts.find("alice"))
-    assert (login.user("alice").role, login.user("alice").auth_epoch) == (Role.SERVICE, 0)
+    assert login.user("alice").role is Role.SERVICE
     assert login.user("root").role is Role.SYSTEM
     assert login.user("nobody") is None
     assert (login.password_hash("alice"), login.password_hash("root"), login.password_hash("x")) == (
@@ -49,6 +49,15 @@ def test_another_password_is_another_epoch(login, accounts, time):
 
     assert len(set(epochs)) == 4
     assert all(isinstance(epoch, int) for epoch in epochs)
+
+
+def test_who_is_made_anew_under_an_old_name_is_somebody_else(login, accounts, time):
+    before = login.user("alice").auth_epoch
+    accounts.remove("alice")
+    time.go(1)
+    accounts.create(Account("alice", Role.SERVICE, time.instant(), time.instant()))
+
+    assert login.user("alice").auth_epoch != before
 
 
 def test_failures_and_locks_are_noted_and_a_log_in_ends_them(login, accounts, time):
