@@ -78,11 +78,23 @@ def test_wheel_asks_for_no_developer_tool(wheel: Path) -> None:
         fields = email.message_from_bytes(archive.read(metadata))
     asked = fields.get_all("Requires-Dist", [])
     wanted = {re.split("[<>=]", one)[0] for one in asked if "extra ==" not in one}
-    of_cloud = {re.split("[<>=]", one)[0] for one in asked if "extra == 'cloud'" in one.replace('"', "'")}
+    of_extra = {
+        extra: {re.split("[<>=]", one)[0] for one in asked if f"extra == '{extra}'" in one.replace('"', "'")}
+        for extra in ("cloud", "server")
+    }
 
-    assert wanted == {"cryptography", "datafusion", "lark", "numpy", "orjson", "pyarrow", "xxhash"}
-    assert of_cloud == {"obstore"}
-    assert fields.get_all("Provides-Extra") == ["cloud"]
+    assert wanted == {
+        "argon2-cffi",
+        "cryptography",
+        "datafusion",
+        "lark",
+        "numpy",
+        "orjson",
+        "pyarrow",
+        "xxhash",
+    }
+    assert of_extra == {"cloud": {"obstore"}, "server": {"pyjwt"}}
+    assert fields.get_all("Provides-Extra") == ["cloud", "server"]
     assert fields["Requires-Python"] == ">=3.11"
 
 
@@ -121,7 +133,9 @@ def test_importing_kalamdb_brings_in_no_heavy_library() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
     )
 
-    assert not {"datafusion", "lark", "pandas", "polars"} & set(done.stdout.split())
+    assert not {"argon2", "cryptography", "datafusion", "jwt", "lark", "pandas", "polars"} & set(
+        done.stdout.split()
+    )
 
 
 def test_version_is_the_same_everywhere() -> None:

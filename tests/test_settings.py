@@ -118,3 +118,48 @@ def test_directories_are_absolute_paths(given, roots):
 def test_directories_that_are_none_are_refused(given):
     with pytest.raises(InvalidSetting, match="absolute paths"):
         Settings(storage_roots=given)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "taken"),
+    [
+        ("jwt_issuer", "https://db.example", "https://db.example"),
+        ("jwt_key_file", "/etc/kalam/key.pem", "/etc/kalam/key.pem"),
+        ("jwt_key_file", "none", None),
+        ("jwt_key_file", "", None),
+        ("access_token_ttl_s", "60", 60),
+        ("create_foreign_users", "true", True),
+        ("create_foreign_users", "FALSE", False),
+        ("create_foreign_users", "1", True),
+        ("create_foreign_users", True, True),
+    ],
+)
+def test_settings_of_tokens_are_taken_and_shown_as_they_can_be_given(name, given, taken):
+    settings = Settings(**{name: given})
+
+    assert getattr(settings, name) == taken
+    (row,) = (row for row in settings.described() if row.name == name)
+    assert Settings(**{name: row.value}) == settings
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("jwt_issuer", ""),
+        ("jwt_issuer", "a b"),
+        ("jwt_issuer", "x" * 257),
+        ("jwt_issuer", None),
+        ("jwt_audience", "a\n"),
+        ("jwt_key_file", "relative.pem"),
+        ("jwt_key_file", 5),
+        ("access_token_ttl_s", 0),
+        ("access_token_ttl_s", 86_401),
+        ("refresh_token_ttl_d", 0),
+        ("create_foreign_users", "perhaps"),
+        ("create_foreign_users", 1),
+        ("create_foreign_users", None),
+    ],
+)
+def test_settings_of_tokens_that_cannot_be_are_refused(name, given):
+    with pytest.raises(InvalidSetting, match=name):
+        Settings(**{name: given})

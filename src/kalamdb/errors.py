@@ -253,6 +253,67 @@ class UniqueViolation(IntegrityError):
     sqlstate = "23505"
 
 
+class InvalidCredentials(OperationalError):
+    """The user's name or the password is wrong; which of them is not told."""
+
+    code = "INVALID_CREDENTIALS"
+    sqlstate = "28P01"
+
+
+class InvalidToken(OperationalError):
+    """The token is none that this database takes; log in again."""
+
+    code = "INVALID_CREDENTIALS"
+    sqlstate = "28000"
+
+
+class RefreshTokenReused(InvalidToken):
+    """A refresh token was used a second time: somebody has a copy. All that came from its log-in are dead now.
+
+    `user`: whose it was, for the audit log and for nobody else.
+    """
+
+    def __init__(self, message: str, *, user: str) -> None:
+        super().__init__(message)
+        self.user = user
+
+
+class TokenExpired(OperationalError):
+    """The token was good and is not any more; refresh it, or log in again."""
+
+    code = "TOKEN_EXPIRED"
+    sqlstate = "28000"
+
+
+class AccountLocked(OperationalError):
+    """Too many log-ins of this account failed. `retry_after_s`: seconds until the next one is looked at."""
+
+    code = "ACCOUNT_LOCKED"
+    sqlstate = "28000"
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class RateLimitExceeded(OperationalError):
+    """Too many requests in a short time. `retry_after_s`: seconds until the next one is looked at."""
+
+    code = "RATE_LIMIT_EXCEEDED"
+    sqlstate = "53400"
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class IssuerUnavailable(OperationalError):
+    """The keys of a token's issuer cannot be had just now; trying again may help."""
+
+    code = "ISSUER_UNAVAILABLE"
+    sqlstate = "08006"
+
+
 class SerializationFailure(OperationalError):
     """Others changed what the transaction wrote; nothing of it was written, run it again."""
 

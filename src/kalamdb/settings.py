@@ -97,6 +97,61 @@ def _directories(given: object) -> object:
     raise ValueError(f'absolute paths of directories, as a list or joined by "{os.pathsep}", or none')
 
 
+def _flag(given: object) -> object:
+    words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if isinstance(given, str):
+        given = words.get(given.strip().lower())
+    if isinstance(given, bool):
+        return given
+    raise ValueError("true or false")
+
+
+def _text(length_max: int) -> Check:
+    def check(given: object) -> object:
+        if (
+            isinstance(given, str)
+            and 0 < len(given) <= length_max
+            and given.isprintable()
+            and " " not in given
+        ):
+            return given
+        raise ValueError(f"visible characters without spaces, up to {length_max} of them")
+
+    return check
+
+
+def _file(given: object) -> object:
+    """An absolute path as text."""
+    if given is None or (isinstance(given, str) and given.strip().lower() in _NONE_WORDS):
+        return None
+    if isinstance(given, (str, os.PathLike)) and os.path.isabs(given) and os.fspath(given).isprintable():
+        return os.fspath(given)
+    raise ValueError("the absolute path of a file, or none")
+
+
+_LOOPBACK = r"http://(?:localhost|127\.0\.0\.1|\[::1\])"
+_ISSUER = re.compile(
+    rf"[^\s,]{{1,256}} (?:HS256 (?:env:[A-Za-z_][A-Za-z0-9_]*|file:/[^\s,]+)"
+    rf"|(?:RS256|ES256|RS256\+ES256|ES256\+RS256) (?:https://[^\s,/@?#]+|{_LOOPBACK}(?::[0-9]{{1,5}})?)(?:/[^\s,#]*)?)"
+)
+
+
+def _issuers(given: object) -> object:
+    """The entries joined by a comma, or None."""
+    if given is None or (isinstance(given, str) and given.strip().lower() in _NONE_WORDS):
+        return None
+    entries = given.split(",") if isinstance(given, str) else given
+    if isinstance(entries, (list, tuple)) and all(isinstance(entry, str) for entry in entries):
+        entries = [" ".join(entry.split()) for entry in entries]
+        names = [entry.partition(" ")[0] for entry in entries]
+        if all(map(_ISSUER.fullmatch, entries)) and len(set(names)) == len(names):
+            return ", ".join(entries) or None
+    raise ValueError(
+        'a list, or joined by commas, of "issuer RS256+ES256 https://…/jwks.json" and '
+        '"issuer HS256 env:NAME" or "issuer HS256 file:/path", each issuer once; or none'
+    )
+
+
 def format_size(size: int) -> str:
     """A number of bytes in the largest binary unit that divides it: `64MiB`, `1000`."""
     for unit, name in ((TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")):
@@ -105,8 +160,11 @@ def format_size(size: int) -> str:
     return str(size)
 
 
-def _setting(default: Any, check: Check, description: str) -> Any:
-    return dataclasses.field(default=default, metadata={"check": check, "description": description})
+def _setting(default: Any, check: Check, description: str, *, quoted: bool = True) -> Any:
+    """`quoted`: whether a refusal shows what was given; not where somebody may give a secret by mistake."""
+    return dataclasses.field(
+        default=default, metadata={"check": check, "description": description, "quoted": quoted}
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +228,28 @@ class Settings:
     user_retention_d: int = _setting(
         30, _whole(1, 36_500), "how long a dropped user can be brought back; then the user's rows are erased"
     )
+    jwt_issuer: str = _setting(
+        "kalamdb", _text(256), "who signs: the claim iss of this database's access tokens"
+    )
+    jwt_audience: str = _setting(
+        "kalamdb", _text(256), "for whom: the claim aud that access tokens must have"
+    )
+    jwt_key_file: str | None = _setting(
+        None, _file, "private key in PEM: RSA signs access tokens by RS256, P-256 by ES256; none = HS256"
+    )
+    access_token_ttl_s: int = _setting(3600, _whole(1, 86_400), "how long an access token is good")
+    refresh_token_ttl_d: int = _setting(
+        30, _whole(1, 3650), "how long a refresh token is good that nobody uses"
+    )
+    trusted_issuers: str | None = _setting(
+        None,
+        _issuers,
+        "who else may sign access tokens, by which algorithms, and where the keys are",
+        quoted=False,
+    )
+    create_foreign_users: bool = _setting(
+        False, _flag, "make a user, of role user, at the first token of a trusted issuer that names one"
+    )
     compat: str | None = _setting(
         None, _choice("kalamdb-0.4", optional=True), "compatibility profile: kalamdb-0.4 or none"
     )
@@ -180,7 +260,10 @@ class Settings:
             try:
                 value = field.metadata["check"](given)
             except ValueError as error:
-                raise InvalidSetting(f'setting {field.name} cannot be "{given}"; it can be {error}') from None
+                shown_given = f'"{given}"' if field.metadata["quoted"] else "what was given"
+                raise InvalidSetting(
+                    f"setting {field.name} cannot be {shown_given}; it can be {error}"
+                ) from None
             object.__setattr__(self, field.name, value)
 
     def with_overrides(self, overrides: Mapping[str, object]) -> Settings:
@@ -214,6 +297,8 @@ def shown(value: object) -> str:
     """A setting's value as text that can be given back: sizes in bytes, `none` for None."""
     if value is None or value == ():
         return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, tuple):
         return os.pathsep.join(value)
     return f"{value:g}" if isinstance(value, float) else str(value)

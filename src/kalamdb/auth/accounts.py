@@ -193,15 +193,18 @@ class Accounts:
         self._change(put, also)
         return made[0] if made else None
 
-    def note_login(self, user_id: str, change: Callable[[Account], Account]) -> None:
-        """As replace, for what changes with log-ins alone: nobody's rights, so that no session has to ask anew."""
+    def note_login(self, user_id: str, change: Callable[[Account], Account], *, sync: bool = True) -> None:
+        """As replace, for what changes with log-ins alone: nobody's rights, so that no session has to ask anew.
+
+        `sync`: False, not to wait for the disk.
+        """
 
         def put(batch: WriteBatch) -> None:
             old = self.find(user_id)
             if old is not None:
                 self._put(batch, change(old))
 
-        self._commit(put, nothing_more)
+        self._commit(put, nothing_more, sync=sync)
 
     def remove(self, user_id: str, also: Also = nothing_more) -> None:
         """Forget a user and what was granted to it: its name can be used anew."""
@@ -336,7 +339,7 @@ class Accounts:
         self._commit(put, also)
         self.forget()
 
-    def _commit(self, put: Also, also: Also) -> None:
+    def _commit(self, put: Also, also: Also, *, sync: bool = True) -> None:
         """One durable commit, made anew where a log-in or another change came between."""
         for _ in range(_ATTEMPTS_MAX):
             engine = self._engine()
@@ -346,7 +349,7 @@ class Accounts:
             if not len(batch):
                 return
             try:
-                engine.commit(batch, sync=True)
+                engine.commit(batch, sync=sync)
                 return
             except (core.WriteConflictError, core.DuplicateKeyError):
                 continue

@@ -1,6 +1,6 @@
 """How many passwords are hashed at a time.
 
-One takes 64 MiB and a core for some fifty milliseconds, by design. So a few are computed beside each other, a few
+One takes 64 MiB and a tenth of a second or so, by design. So a few are computed beside each other, a few
 hundred wait, and the rest is told to come back: statements of those who are logged in go on meanwhile.
 """
 

@@ -11,9 +11,9 @@ import os
 import threading
 from collections.abc import Mapping
 
-from kalamcore.errors import IoError
 from kalamcore.system import FileSystem
-from kalamdb.errors import Corruption, InvalidSetting, OperationalError, StorageUnavailable
+from kalamdb.errors import Corruption, InvalidSetting, OperationalError
+from kalamdb.storage.secret_file import SecretFile
 
 ENVIRONMENT_NAME = "KALAM_MASTER_KEY"
 FILE_NAME = "master.key"
@@ -30,8 +30,7 @@ class MasterKey:
     """
 
     def __init__(self, files: FileSystem, directory: str, environment: Mapping[str, str]) -> None:
-        self._files = files
-        self._path = os.path.join(directory, FILE_NAME)
+        self._file = SecretFile(files, directory, FILE_NAME)
         self._environment = environment
         self._lock = threading.Lock()
         self._key: bytes | None = None
@@ -87,22 +86,18 @@ class MasterKey:
     def _from_file(self, *, make: bool) -> bytes:
         import base64
 
-        try:
-            if self._files.exists(self._path):
-                return _parse(self._files.read_file(self._path).decode("ascii", "replace"), FILE_NAME)
-            if not make:
-                raise OperationalError(
-                    f"the master key is not there: set {ENVIRONMENT_NAME}, or bring back {FILE_NAME} to the database "
-                    "directory, or give the secrets again"
-                )
-            key = os.urandom(KEY_BYTES)
-            # Durable, and mode 0600 like every file of the core's, before anything is encrypted under it.
-            self._files.write_atomic(self._path, base64.b64encode(key) + b"\n")
-            return key
-        except IoError as error:
-            raise StorageUnavailable(
-                f"{FILE_NAME} cannot be read or written: {os.strerror(error.errno)}; nothing was changed"
-            ) from None
+        kept = self._file.read()
+        if kept is not None:
+            return _parse(kept.decode("ascii", "replace"), FILE_NAME)
+        if not make:
+            raise OperationalError(
+                f"the master key is not there: set {ENVIRONMENT_NAME}, or bring back {FILE_NAME} to the database "
+                "directory, or give the secrets again"
+            )
+        key = os.urandom(KEY_BYTES)
+        # Before anything is encrypted under it.
+        self._file.write(base64.b64encode(key) + b"\n")
+        return key
 
 
 def _parse(text: str, where: str) -> bytes:
