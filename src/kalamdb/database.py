@@ -21,6 +21,7 @@ from kalamdb.auth.accounts import Accounts
 from kalamdb.auth.audit import AuditLog
 from kalamdb.auth.hashing_slots import HashingSlots
 from kalamdb.auth.passwords import Passwords
+from kalamdb.auth.refresh_schema import REFRESH_TOKENS
 from kalamdb.catalog.catalog import Catalog, CatalogChange
 from kalamdb.catalog.loading import load_catalog
 from kalamdb.catalog.reserved import DROPPED_TABLES, DROPPED_TABLES_ID, RESERVED
@@ -46,6 +47,7 @@ from kalamdb.settings import Settings, load_settings
 from kalamdb.storage import Storages
 
 if TYPE_CHECKING:
+    from kalamdb.auth.front_door import FrontDoor
     from kalamdb.engine.cold import ColdTier
     from kalamdb.engine.jobs import JobContext, JobRequest, JobRunner, PolicySchedule
     from kalamdb.execution.query import QueryEngine
@@ -168,6 +170,7 @@ class Database:
         """Rows that may be written before somebody looks at the hot budget: see wrote()."""
         self.passwords = Passwords()
         self._hashing = HashingSlots()
+        self._front_door: FrontDoor | None = None
         self._closed = False
         self._forked = False
         self._files = files
@@ -232,6 +235,7 @@ class Database:
         engine.define(COLD_PARTITIONS, [COLD_PARTITIONS])
         engine.define(JOBS, [JOBS])
         Accounts.define(engine)
+        engine.define(REFRESH_TOKENS, [REFRESH_TOKENS])
         for table in catalog.tables.values():
             if has_cold_places(engine, table.table_id):
                 # Before it is defined: from then on a checkpoint may drop tombstones that hide nothing cold.
@@ -519,6 +523,46 @@ class Database:
                 self._catalog = catalog
             self.watch_policies()
             return catalog
+
+    @property
+    def front_door(self) -> FrontDoor:
+        """Log-ins and tokens, built at its first use. Raises ReadOnlyDatabase, InvalidSetting for a secret that is too
+        short, NotSupportedError where PyJWT is missing."""
+        if self._front_door is None:
+            with self._jobs_lock:
+                if self._front_door is None:
+                    self.check_open()
+                    self.check_writable()
+                    from kalamdb.auth.front_door import FrontDoor
+
+                    self._front_door = FrontDoor(
+                        self.engine,
+                        self.accounts,
+                        self.audit,
+                        self.settings,
+                        files=self._files,
+                        directory=self.path,
+                        environment=os.environ,
+                        now=self.now,
+                        passwords=self.passwords,
+                        slots=self._hashing,
+                    )
+        return self._front_door
+
+    def session_by_token(self, access_token: str, address: str, namespace: str = "default") -> Session:
+        """A session of whom an access token speaks for, with the rights of that user now. `address`: where it comes
+        from. Raises InvalidToken, TokenExpired, IssuerUnavailable, UndefinedNamespace."""
+        self.check_open()
+        identity = self.front_door.identity_of(access_token)
+        session = Session(self, identity.user, None, "default", address=address)
+        if namespace != "default":
+            session._use(namespace)
+        return session
+
+    def password_changed(self, user: str) -> None:
+        """Told of a new password: earlier failures to log in do not count any more."""
+        if self._front_door is not None:
+            self._front_door.forgive(user)
 
     def hash_password(self, password: str) -> str:
         """What is kept of a password. Raises InvalidValue for one that there cannot be, ResourcesExceeded."""

@@ -83,6 +83,8 @@ class Accounts:
         self._known: dict[str, Rights] = {}
         self.version = 1
         """Another one as soon as a change is there for all."""
+        self.on_change: Callable[[], None] = _nobody_listens
+        """Called after each change."""
 
     @staticmethod
     def define(engine: Engine) -> None:
@@ -311,11 +313,9 @@ class Accounts:
     def forget(self) -> None:
         """Have everybody ask anew: something changed."""
         with self._writing:
-            self._forget()
-
-    def _forget(self) -> None:
-        self._known = {}
-        self.version += 1
+            self._known = {}
+            self.version += 1
+        self.on_change()
 
     def _put(self, batch: WriteBatch, account: Account) -> None:
         engine = self._engine()
@@ -354,6 +354,10 @@ class Accounts:
             except (core.WriteConflictError, core.DuplicateKeyError):
                 continue
         raise SerializationFailure("users were changed by others all the time; run it again")
+
+
+def _nobody_listens() -> None:
+    """Where there are no tokens."""
 
 
 def _row(account: Account) -> tuple[object, ...]:

@@ -67,12 +67,12 @@ class AuditLog:
         """Add a row to a commit that is being made."""
         batch.insert(AUDIT_LOG_ID, ONE_PARTITION, self._rows.layout, self._values(entry))
 
-    def write(self, entry: AuditEntry) -> None:
-        """Add a row by itself, on the disk when this returns. Raises as Engine.commit."""
+    def write(self, entry: AuditEntry, *, sync: bool = True) -> None:
+        """Add a row by itself, on the disk when this returns, or without `sync` soon. Raises as Engine.commit."""
         engine = self._engine()
         batch = WriteBatch(engine.snapshot())
         self.put(batch, entry)
-        engine.commit(batch, sync=self._sync)
+        engine.commit(batch, sync=sync and self._sync)
         self._prune()
 
     def all(self) -> list[tuple[Any, ...]]:

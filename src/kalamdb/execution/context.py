@@ -97,6 +97,9 @@ class Services(Protocol):
     def hash_password(self, password: str) -> str:
         """What is kept of a password. Raises InvalidValue for one that there cannot be, ResourcesExceeded."""
 
+    def password_changed(self, user: str) -> None:
+        """Told of a new password: earlier failures to log in do not count any more."""
+
     def wrote(self, rows: int) -> None:
         """Told of rows that are about to be written."""
 

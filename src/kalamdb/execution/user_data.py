@@ -10,6 +10,7 @@ from kalamcore.store import WriteBatch
 from kalamdb.auth import Action, Role, authorize
 from kalamdb.auth.account import ROOT
 from kalamdb.auth.audit import SUCCESS, AuditEntry
+from kalamdb.auth.refresh import RefreshTokens
 from kalamdb.engine.core_errors import core_errors_translated
 from kalamdb.engine.jobs import ERASE, JobContext, JobRequest
 from kalamdb.engine.tables import SYSTEM_COLUMNS
@@ -122,6 +123,8 @@ def run_expire(services: Services, job: JobContext) -> str:
         if account.deleted_at is None or account.deleted_at > before:
             continue
         _erase(services, account.user_id, None)
+        ttl = datetime.timedelta(days=services.settings.refresh_token_ttl_d)
+        RefreshTokens(services.engine, ttl=ttl, now=services.now).forget_user(account.user_id)
         entry = AuditEntry(ROOT, "EXPIRE USER", SUCCESS, target=account.user_id)
         services.accounts.remove(account.user_id, lambda batch, entry=entry: services.audit.put(batch, entry))  # type: ignore[misc]
         gone += 1

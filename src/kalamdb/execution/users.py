@@ -64,6 +64,8 @@ def alter_user(statement: AlterUser, context: Context) -> Result:
     )
     if changed is None:
         raise _no_such_user(statement.user)
+    if statement.parts.password is not None:
+        context.services.password_changed(statement.user)
     return Result.affected(0, f"Altered user {shown_user(statement.user)}")
 
 
@@ -81,7 +83,12 @@ def drop_user(statement: DropUser, context: Context) -> Result:
 
     def delete(old: Account) -> Account:
         _authorize_role(old.role, context)
-        return replace(old, deleted_at=old.deleted_at or context.now, updated_at=context.now)
+        return replace(
+            old,
+            deleted_at=old.deleted_at or context.now,
+            updated_at=context.now,
+            credentials_changed_at=context.now,
+        )
 
     accounts.replace(statement.user, delete, lambda batch: context.note(statement, batch))
     context.services.watch_policies()

@@ -1,0 +1,156 @@
+"""The way in from outside: log-ins and tokens of one database, put together, and told in the audit log.
+
+Built when somebody first comes that way: it needs a secret of its own, and libraries that an embedded database does
+without.
+"""
+
+from __future__ import annotations
+
+import datetime
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from kalamdb.auth.account import Account
+from kalamdb.auth.account_login import AccountLogin, user_state
+from kalamdb.auth.accounts import Accounts
+from kalamdb.auth.audit import DENIED, SUCCESS, AuditEntry, AuditLog
+from kalamdb.auth.hashing_slots import HashingSlots
+from kalamdb.auth.identity import Identity, UserState, can_be_a_name
+from kalamdb.auth.issuers import foreign_issuers, own_issuer
+from kalamdb.auth.login import LoggedIn, Login
+from kalamdb.auth.login_limits import LoginLimits
+from kalamdb.auth.passwords import Passwords
+from kalamdb.auth.permissions import Role
+from kalamdb.auth.refresh import RefreshTokens
+from kalamdb.auth.server_secret import ServerSecret
+from kalamdb.auth.tokens import TokenIssuer, TokenVerifier
+from kalamdb.errors import DuplicateObject, Error, RefreshTokenReused
+
+if TYPE_CHECKING:
+    from kalamcore.system import FileSystem
+    from kalamdb.engine import Engine
+    from kalamdb.settings import Settings
+
+ANONYMOUS = "anonymous"
+"""The actor of what nobody has proven to be."""
+PRUNE_INTERVAL = datetime.timedelta(days=1)
+
+
+class FrontDoor:
+    """Log-ins and tokens of one database. Safe for threads; calls wait for a computation or a disk."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        accounts: Accounts,
+        audit: AuditLog,
+        settings: Settings,
+        *,
+        files: FileSystem,
+        directory: str,
+        environment: Mapping[str, str],
+        now: Callable[[], datetime.datetime],
+        passwords: Passwords,
+        slots: HashingSlots,
+    ) -> None:
+        """`files`, `directory`: of the database, where its secret is kept. Raises InvalidSetting for a secret that is
+        too short, NotSupportedError where PyJWT is missing."""
+        self._accounts = accounts
+        self._audit = audit
+        self._now = now
+        key = ServerSecret(files, directory, environment, key_file=settings.jwt_key_file).key()
+        users = AccountLogin(accounts, now)
+        self.verifier = TokenVerifier(
+            [own_issuer(settings.jwt_issuer, key), *foreign_issuers(settings.trusted_issuers, environment)],
+            audience=settings.jwt_audience,
+            user_of=users.user,
+            create_user=self._create_user if settings.create_foreign_users else None,
+            now=self._unix_s,
+        )
+        self._refresh_tokens = RefreshTokens(
+            engine, ttl=datetime.timedelta(days=settings.refresh_token_ttl_d), now=now
+        )
+        self._limits = LoginLimits()
+        self._login = Login(
+            users,
+            tokens=TokenIssuer(
+                key,
+                issuer=settings.jwt_issuer,
+                audience=settings.jwt_audience,
+                ttl_s=settings.access_token_ttl_s,
+                now=self._unix_s,
+            ),
+            refresh_tokens=self._refresh_tokens,
+            now=now,
+            passwords=passwords,
+            limits=self._limits,
+            slots=slots,
+        )
+        self._pruning = threading.Lock()
+        self._pruned_at: datetime.datetime | None = None
+        # Whatever changes of a user is known to the next look at a token.
+        accounts.on_change = self.verifier.bump_epoch
+
+    def log_in(self, user: str, password: str, address: str, *, loopback: bool = False) -> LoggedIn:
+        """See Login.log_in. A row of the audit log tells of it, however it ends."""
+        try:
+            made = self._login.log_in(user, password, address, loopback=loopback)
+        except Error:
+            # Nobody has proven to be anybody: the name is what was tried. As quick for one that is nobody's.
+            target = user if can_be_a_name(user) else None
+            self._audit.write(
+                AuditEntry(ANONYMOUS, "LOG IN", DENIED, target=target, address=address), sync=False
+            )
+            raise
+        self._audit.write(AuditEntry(made.user.name, "LOG IN", SUCCESS, address=address))
+        self._prune()
+        return made
+
+    def refresh(self, refresh_token: str, address: str) -> LoggedIn:
+        """See Login.refresh. The use of a token that was used before has a row of the audit log."""
+        try:
+            return self._login.refresh(refresh_token)
+        except RefreshTokenReused as reused:
+            self._audit.write(
+                AuditEntry(ANONYMOUS, "REFRESH", DENIED, target=reused.user, address=address), sync=False
+            )
+            raise
+
+    def log_out(self, refresh_token: str, address: str) -> None:
+        """See Login.log_out."""
+        user = self._login.log_out(refresh_token)
+        if user is not None:
+            self._audit.write(AuditEntry(user, "LOG OUT", SUCCESS, address=address))
+
+    def identity_of(self, access_token: str) -> Identity:
+        """See TokenVerifier.verify."""
+        return self.verifier.verify(access_token)
+
+    def forgive(self, user: str) -> None:
+        """Forget failed log-ins of a user: there is a new password."""
+        self._limits.forgive(user)
+
+    def _create_user(self, name: str) -> UserState:
+        """Make a user whom a trusted issuer knows and nobody else yet."""
+        at = self._now()
+        account = Account(name, Role.USER, at, at)
+        entry = AuditEntry(ANONYMOUS, "CREATE USER", SUCCESS, target=name)
+        try:
+            self._accounts.create(account, lambda batch: self._audit.put(batch, entry))
+        except DuplicateObject:
+            found = self._accounts.find(name)
+            return user_state(account if found is None else found)
+        return user_state(account)
+
+    def _unix_s(self) -> float:
+        return self._now().timestamp()
+
+    def _prune(self) -> None:
+        """Forget refresh tokens that are past their time, once a day."""
+        now = self._now()
+        with self._pruning:
+            if self._pruned_at is not None and abs(now - self._pruned_at) < PRUNE_INTERVAL:
+                return
+            self._pruned_at = now
+        self._refresh_tokens.prune()

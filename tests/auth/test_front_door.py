@@ -1,0 +1,132 @@
+"""Log-ins and tokens of a whole database: what is told, what dies when, and what is never there."""
+
+from __future__ import annotations
+
+import pytest
+
+import kalamdb
+from kalamdb.errors import (
+    AccessDenied,
+    InvalidCredentials,
+    InvalidToken,
+    ReadOnlyDatabase,
+    RefreshTokenReused,
+    TokenExpired,
+)
+
+PASSWORD = "correct horse battery"
+ADDRESS = "192.0.2.1"
+
+
+@pytest.fixture
+def db():
+    with kalamdb.open(":memory:") as database:
+        database.execute(f"CREATE USER ann PASSWORD '{PASSWORD}' ROLE service")
+        database.execute("CREATE NAMESPACE app; CREATE USER TABLE app.notes (id BIGINT PRIMARY KEY)")
+        yield database
+
+
+def test_a_token_is_a_session_of_its_user(db):
+    made = db.front_door.log_in("ann", PASSWORD, ADDRESS)
+    session = db.session_by_token(made.access_token.text, ADDRESS, "app")
+    session.execute("INSERT INTO notes VALUES (1)")
+    assert session.execute("SELECT CURRENT_USER(), CURRENT_ROLE()").fetchall() == [("ann", "service")]
+    assert db.session("ann").execute("SELECT id FROM app.notes").fetchall() == [(1,)]
+    assert repr(made).find(made.access_token.text) == -1
+
+
+def test_jwt_role_claim_overrides_db(db):
+    """The database's role counts: a token of another one is over, an open session goes on with the new role."""
+    made = db.front_door.log_in("ann", PASSWORD, ADDRESS)
+    session = db.session_by_token(made.access_token.text, ADDRESS)
+    db.execute("ALTER USER ann SET ROLE user")
+    assert session.execute("SELECT CURRENT_ROLE()").fetchall() == [("user",)]
+    with pytest.raises(TokenExpired):
+        db.session_by_token(made.access_token.text, ADDRESS)
+    again = db.front_door.refresh(made.refresh_token.text, ADDRESS)
+    assert db.session_by_token(again.access_token.text, ADDRESS).role == "user"
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["DROP USER ann", "ALTER USER ann SET PASSWORD 'another long secret'"],
+)
+def test_no_token_revocation(db, change):
+    """Tokens die with a deletion and with a new password, also those that were looked at a moment ago."""
+    made = db.front_door.log_in("ann", PASSWORD, ADDRESS)
+    db.session_by_token(made.access_token.text, ADDRESS)
+    db.execute(change)
+    with pytest.raises((TokenExpired, InvalidToken)):
+        db.session_by_token(made.access_token.text, ADDRESS)
+    with pytest.raises(InvalidToken):
+        db.front_door.refresh(made.refresh_token.text, ADDRESS)
+    # Who is brought back logs in anew: the old tokens stay dead.
+    if change.startswith("DROP"):
+        db.execute("UPDATE system.users SET deleted_at = NULL WHERE user_id = 'ann'")
+        with pytest.raises((TokenExpired, InvalidToken)):
+            db.session_by_token(made.access_token.text, ADDRESS)
+        db.front_door.log_in("ann", PASSWORD, ADDRESS)
+
+
+def test_a_deletion_holds_for_open_sessions_of_tokens(db):
+    session = db.session_by_token(db.front_door.log_in("ann", PASSWORD, ADDRESS).access_token.text, ADDRESS)
+    db.execute("DROP USER ann")
+    with pytest.raises(AccessDenied):
+        session.execute("SELECT 1")
+
+
+def test_log_ins_and_their_failures_are_told(db):
+    door = db.front_door
+    made = door.log_in("ann", PASSWORD, ADDRESS)
+    for name in ("ann", "nobody", "x" * 1000):
+        with pytest.raises(InvalidCredentials):
+            door.log_in(name, "wrong password", ADDRESS)
+    next_one = door.refresh(made.refresh_token.text, ADDRESS)
+    with pytest.raises(RefreshTokenReused):
+        door.refresh(made.refresh_token.text, ADDRESS)
+    with pytest.raises(InvalidToken):
+        door.refresh(next_one.refresh_token.text, ADDRESS)
+    door.log_out(next_one.refresh_token.text, ADDRESS)
+    rows = db.execute(
+        "SELECT actor, action, target, outcome, address FROM system.audit_log WHERE address IS NOT NULL "
+        "ORDER BY audit_id"
+    ).fetchall()
+    assert rows == [
+        ("ann", "LOG IN", None, "success", ADDRESS),
+        ("anonymous", "LOG IN", "ann", "denied", ADDRESS),
+        ("anonymous", "LOG IN", "nobody", "denied", ADDRESS),
+        ("anonymous", "LOG IN", None, "denied", ADDRESS),
+        ("anonymous", "REFRESH", "ann", "denied", ADDRESS),
+    ]
+    users = "SELECT failed_logins, last_login_at IS NOT NULL FROM system.users WHERE user_id = 'ann'"
+    assert db.execute(users).fetchall() == [(1, True)]
+
+
+def test_a_new_password_forgives_failures(db):
+    door = db.front_door
+    for _ in range(3):
+        with pytest.raises(InvalidCredentials):
+            door.log_in("ann", "wrong password", ADDRESS)
+    db.execute("ALTER USER ann SET PASSWORD 'another long secret'")
+    door.log_in("ann", "another long secret", ADDRESS)
+
+
+def test_the_secret_is_made_once_and_tokens_outlive_a_reopening(tmp_path):
+    with kalamdb.open(tmp_path / "d") as db:
+        db.execute(f"CREATE USER ann PASSWORD '{PASSWORD}'")
+        made = db.front_door.log_in("ann", PASSWORD, ADDRESS)
+    with kalamdb.open(tmp_path / "d") as db:
+        assert db.session_by_token(made.access_token.text, ADDRESS).user == "ann"
+        db.front_door.refresh(made.refresh_token.text, ADDRESS)
+        db.checkpoint()
+    with kalamdb.open(tmp_path / "d", read_only=True) as db, pytest.raises(ReadOnlyDatabase):
+        db.front_door  # noqa: B018
+
+
+def test_root_comes_without_a_password_over_loopback_alone(db):
+    with pytest.raises(InvalidCredentials):
+        db.front_door.log_in("root", "", ADDRESS)
+    assert db.front_door.log_in("root", "", "127.0.0.1", loopback=True).user.name == "root"
+    db.execute(f"ALTER USER root SET PASSWORD '{PASSWORD}'")
+    with pytest.raises(InvalidCredentials):
+        db.front_door.log_in("root", "", "127.0.0.1", loopback=True)
