@@ -288,8 +288,8 @@ PROOFS: dict[str, tuple[str, Callable[[int, int], Result]]] = {
         _counted(lambda seed, _: found_damage.prove_checked(seed, step=11)),
     ),
     "damage-restored": (
-        "every byte of every file of a backup changed, files cut and missing, then restored",
-        _counted(lambda seed, _: found_damage.prove_restored(seed)),
+        "every 7th byte of every file of a backup changed, files cut and missing, then restored",
+        _counted(lambda seed, _: found_damage.prove_restored(seed, step=7)),
     ),
     "foreign": (
         "a file of another log, of the same shape, in the place of each",
