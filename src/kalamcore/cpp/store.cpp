@@ -898,8 +898,8 @@ std::uint64_t Store::append_lease(std::int64_t end_ms) {
     return log_->append(RecordType::id_lease, payload, {}, drops_known_, true);
 }
 
-// A lease is not synced: a commit that carries one of its ids stands behind it in the log. What is no commit asks for
-// durable_snowflake.
+// A lease is not synced: a commit that carries one of its ids stands behind it in the log. What is no commit
+// asks for durable_snowflake.
 std::int64_t Store::extend_lease(std::int64_t wanted_ms) {
     std::int64_t end_ms = wanted_ms + kLeaseMs;
     std::uint64_t lsn;

@@ -381,8 +381,8 @@ class Store final : public Readable {
 
     // Ids that were never given before, in this life of the database or an earlier one.
     Snowflakes& snowflakes() { return *snowflakes_; }
-    // One of them for a name outside of the log: its lease is on the disk before it is given, so that no later life
-    // gives it again, whatever a power cut takes of the log and wherever the clock stands then.
+    // One of them for a name outside of the log: its lease is on the disk before it is given, so that no
+    // later life gives it again, whatever a power cut takes of the log and wherever the clock stands then.
     std::int64_t durable_snowflake();
 
     bool closed() const { return closed_.load(std::memory_order_acquire); }
