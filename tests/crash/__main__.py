@@ -253,9 +253,9 @@ PROOFS: dict[str, tuple[str, Callable[[int, int], Result]]] = {
         _counted(lambda seed, _: bucket_crashes.prove(seed)),
     ),
     "failed-flushes": (
-        "every third operation on a file of a flush fails, rows are written, the next flush succeeds, then a kill or "
+        "every fifth operation on a file of a flush fails, rows are written, the next flush succeeds, then a kill or "
         "a power cut",
-        _counted(lambda seed, _: failed_flushes.prove(seed, every=3)),
+        _counted(lambda seed, _: failed_flushes.prove(seed, every=5)),
     ),
     "failed-flushes-bucket": (
         "a bucket goes wrong for good at a request of a flush, rows are written, the next flush succeeds, then a kill "
