@@ -286,3 +286,18 @@ def test_a_log_that_goes_wholly_keeps_what_is_in_segments(checkpointed: Path) ->
     with kalamdb.open(checkpointed) as db:
         db.execute("INSERT INTO rows VALUES (1000, 'new')")
     assert rows(checkpointed) == [*range(150), 1000]
+
+
+def test_a_missing_identity_is_found_and_told_and_a_repair_makes_a_new_one(directory):
+    with kalamdb.open(directory) as db:
+        db.execute("CREATE TABLE t (id BIGINT PRIMARY KEY)")
+        db.execute("INSERT INTO t VALUES (1)")
+    (directory / "database.json").unlink()
+
+    assert [(one.kind, one.file) for one in kalamdb.check(directory)] == [("damage", "database.json")]
+    with pytest.raises(Corruption, match=r"database\.json is missing"):
+        kalamdb.open(directory)
+    assert kalamdb.repair(directory, apply=True).needed
+    with kalamdb.open(directory) as db:
+        assert db.execute("SELECT * FROM t").fetchall() == [(1,)]
+    assert kalamdb.check(directory) == []

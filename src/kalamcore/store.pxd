@@ -239,6 +239,7 @@ cdef extern from "store.hpp" namespace "kalam" nogil:
                        int64_t lease_end_ms) except +raise_core_error
         StoreStatistics statistics() except +raise_core_error
         CppSnowflakes& snowflakes()
+        int64_t durable_snowflake() except +raise_core_error
         cpp_bool closed()
         void close() except +raise_core_error
 

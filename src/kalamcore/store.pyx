@@ -578,6 +578,14 @@ cdef class Store(Readable):
                 given = ids.one()
         return given
 
+    def durable_snowflake_id(self):
+        """One for a name outside of the log: no power cut takes from the log that it was given."""
+        cdef CppStore* store = self.opened()
+        cdef int64_t given
+        with nogil:
+            given = store.durable_snowflake()
+        return given
+
     def snowflake_ids(self, Py_ssize_t count):
         """`count` ids as little-endian int64 (for numpy.frombuffer)."""
         cdef CppSnowflakes* ids = &self.opened().snowflakes()

@@ -9,6 +9,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kalamcore import errors as core
@@ -32,6 +33,7 @@ from kalamdb.engine.jobs_schema import JOBS, JOBS_ID, OPEN
 from kalamdb.errors import (
     Corruption,
     DatabaseClosed,
+    Error,
     ForkedProcess,
     InvalidParameter,
     ReadOnlyDatabase,
@@ -248,7 +250,26 @@ class Database:
     def _recover_jobs(self) -> None:
         """Mark what an earlier life left unfinished; most often nothing, and then nothing is built for it."""
         if self.engine.store.count(JOBS_ID, OPEN, self.engine.snapshot()):
-            self.jobs  # noqa: B018 - built, it recovers
+            self._finish_erasing()
+            self.jobs.recover()
+
+    def _finish_erasing(self) -> None:
+        """Go on with what was to be erased when the process ended, before anybody reads a part of it or writes anew.
+
+        The old jobs are marked afterwards, so that the next opening finds them where this one ends early, too. Where a
+        storage does not answer a job says so, and the database opens all the same.
+        """
+        from kalamdb.engine.jobs import ERASE
+
+        unfinished = [job.request for job in self.jobs.jobs() if not job.status.is_end]
+        requests = {one.work: one for one in unfinished if one.job_type == ERASE}
+        users = {
+            str(one.parameters["user"]): replace(one, namespace=None, table=None) for one in requests.values()
+        }
+        # The log last, as erase_user_data has it.
+        for request in [*(one for one in requests.values() if one.table is not None), *users.values()]:
+            with contextlib.suppress(Error):
+                self.jobs.run_all([request])
 
     def _dropped_with_files(self) -> list[tuple[int, str, str]]:
         """Ids and names of dropped tables whose cold files are not all removed yet."""
@@ -422,7 +443,6 @@ class Database:
                     runner.register(RESTORE, lambda job: run_restore(self, job), joins=False, retries=False)
                     runner.register(ERASE, lambda job: run_erase(self, job), joins=False, retries=False)
                     runner.register(EXPIRE, lambda job: run_expire(self, job))
-                    runner.recover()
                     self._jobs = runner
         return self._jobs
 

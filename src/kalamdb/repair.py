@@ -18,7 +18,7 @@ from typing import Any
 from kalamcore import store, wal
 from kalamcore.system import FileSystem
 from kalamdb.engine.core_errors import core_errors_translated
-from kalamdb.engine.directory import FORMAT_VERSION
+from kalamdb.engine.directory import FORMAT_VERSION, is_identity_lost, write_identity
 from kalamdb.errors import DatabaseLocked, StorageUnavailable, UnknownFormat
 
 LOG = "wal"
@@ -137,9 +137,9 @@ def _repair(files: FileSystem, directory: str, *, apply: bool) -> Repair:
             wal.survey(files, f"{directory}/{LOG}", repair=True)
         del survey["findings"], survey["kept_first_lsn"]
     if apply and any(finding.file == IDENTITY for finding in findings):
-        # The next opening makes a new one.
-        files.rename(f"{directory}/{IDENTITY}", f"{directory}/{IDENTITY}.damaged")
-        files.sync_directory(directory)
+        if files.exists(f"{directory}/{IDENTITY}"):
+            files.rename(f"{directory}/{IDENTITY}", f"{directory}/{IDENTITY}.damaged")
+        write_identity(files, directory)
     return Repair(tuple(findings), **survey, applied=apply)
 
 
@@ -180,6 +180,9 @@ def _cold_findings(directory: str) -> list[Finding]:
 
 def _identity_findings(files: FileSystem, directory: str) -> list[Finding]:
     path = f"{directory}/{IDENTITY}"
+    if is_identity_lost(files, directory):
+        what = "it is missing, and was there; restore it from a backup, or let a repair make a new one"
+        return [Finding("damage", IDENTITY, 0, 0, what)]
     if not files.exists(path):
         return []
     try:

@@ -103,3 +103,39 @@ def test_a_crash_while_a_user_is_erased_leaves_others_alone_and_is_finished_by_a
             left = [path for path, content in tree(crashed) if f"{CANARY} of alice".encode() in content]
             assert left == [], number
     db.close()
+
+
+def test_what_a_crash_left_half_erased_the_next_opening_ends(seed):
+    files = FileSystem.memory()
+    db = opened(files)
+    make(db)
+    write(db, 0)
+    db.flush()
+    write(db, 100)
+    db.checkpoint()
+    write(db, 200)
+    before = sorted(db.session("alice").execute("SELECT * FROM app.notes").fetchall())
+    files.record()
+    db.execute("ERASE USER DATA FOR alice")
+    gone = 0
+    for number, crashed in moments(files, seed):
+        # Before it was ended once more, too.
+        for disk in (crashed, again_cut(crashed, number)):
+            with opened(disk) as again:
+                rows = sorted(again.session("alice").execute("SELECT * FROM app.notes").fetchall())
+                open_jobs = again.execute("SELECT * FROM system.jobs WHERE finished_at IS NULL").fetchall()
+                assert rows in ([], before), number
+                assert open_jobs == [], number
+                gone += rows == []
+    assert gone
+    db.close()
+
+
+def again_cut(files: FileSystem, number: int) -> FileSystem:
+    """The disk after a power cut in the middle of the next opening."""
+    copied = files.crash("none")
+    copied.record()
+    db = opened(copied)
+    count = copied.recorded()
+    db.close()
+    return copied.crash("all", after=number % count) if count else files.crash("none")

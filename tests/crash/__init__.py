@@ -5,8 +5,14 @@
     replays.py          recovery again and again, and after one that did not end
     damage.py           torn tails, flipped bits, records and files that were moved, repeated or removed
     failures.py         every write, sync, rename and close that fails, once and for good
-    cold.py             every operation of a flush and of a compaction: power cuts after it, failures of it
+    cold.py             every operation of a checkpoint, a flush, a compaction: power cuts after it, failures of it
+    failed_flushes.py   a flush that fails, rows, one that succeeds, then a crash
     buckets.py          every request of a flush, a compaction and reads of rows in a bucket that goes wrong
+    bucket_crashes.py   the process dies between any two requests of a flush or a compaction
+    backups.py          every operation of a backup and of a restore, with a power cut after it
+    backups_beside_writers.py   backups while everything goes on: a prefix of the order of commits
+    found_damage.py     damage planted in a database and in a backup: found by check, refused by a restore
+    removals.py         every operation of a DROP and of an erasing, with a power cut after it
     allocations.py      every allocation that fails
     kills.py            kill -9, SIGTERM and SIGINT under four writers, with the acknowledgements in another process
     out_of_memory.py    the kernel's out-of-memory killer
@@ -18,6 +24,6 @@
     whole_tests.py      tests that are whole in every run, counted for the page
 
 `python -m tests.crash` runs all of it in full, with what stands beside the sources (tests/list_append.py,
-tests/test_model.py, tests/execution/test_simple_select.py), and writes docs/proof.md; the tests sample it by a seed
-that is new in every run, printed, and given again as KALAM_PROOF_SEED.
+tests/test_model.py, test_simple_select.py and test_ternary_logic.py in tests/execution), and writes docs/proof.md; the
+tests sample it by a seed that is new in every run, printed, and given again as KALAM_PROOF_SEED.
 """

@@ -24,11 +24,16 @@ from pathlib import Path
 from tests import list_append, test_model
 from tests.crash import (
     allocations,
+    backups,
+    backups_beside_writers,
+    bucket_crashes,
     buckets,
     cold,
     damage,
+    failed_flushes,
     failing_disks,
     failures,
+    found_damage,
     identifiers,
     kills,
     limits,
@@ -36,11 +41,12 @@ from tests.crash import (
     page,
     power_cuts,
     power_loss,
+    removals,
     replays,
     segments,
     whole_tests,
 )
-from tests.execution import test_simple_select
+from tests.execution import test_simple_select, test_ternary_logic
 from tests.native import test_allocation
 from tests.security import growing_shapes
 
@@ -178,6 +184,12 @@ def _both_roads(seed: int, times: int) -> Result:
     )
 
 
+def _ternary_logic(seed: int, times: int) -> Result:
+    tried = test_ternary_logic.prove(seed, 5_000 * times)
+    what = ", ".join(f"{count:,} {name}" for name, count in sorted(tried.items()) if name != "queries")
+    return Result(f"{tried['queries']:,}: {what}", "0 different", 0)
+
+
 def _model(seed: int, times: int) -> Result:
     test_model.prove(seed, runs=500 * times, steps=50)
     return Result(f"{500 * times:,} runs of 50 steps", "0 different", 0)
@@ -220,9 +232,9 @@ PROOFS: dict[str, tuple[str, Callable[[int, int], Result]]] = {
         _damage(segments.prove_manifests),
     ),
     "cold-crashes": (
-        "the disk after every operation of a flush and of a compaction of new rows, changed ones, deleted ones, "
-        "nothing but tombstones, rows of an altered table, and expired tombstones, times 8 losses: opened, flushed, "
-        "opened, compacted",
+        "the disk after every operation of a checkpoint, a flush and a compaction of new rows, changed ones, deleted "
+        "ones, nothing but tombstones, rows of an altered table, rows beside those of a stream, and expired "
+        "tombstones, times 8 losses: opened, flushed, opened, compacted",
         _counted(lambda seed, _: cold.prove_crashes(seed)),
     ),
     "cold-failures": (
@@ -234,6 +246,50 @@ PROOFS: dict[str, tuple[str, Callable[[int, int], Result]]] = {
         "every request of a flush, a compaction, an opening and reads of rows in a bucket meets 500, 503, 429, a "
         "timeout, a reset, a lost or wrong acknowledgement, half a body, each once, and one of them for good",
         _counted(lambda seed, _: buckets.prove(seed)),
+    ),
+    "bucket-crashes": (
+        "the process dies before every request of a flush and of a compaction whose rows go to a bucket, of the same "
+        "kinds of changes; at every third one the power is cut, too",
+        _counted(lambda seed, _: bucket_crashes.prove(seed)),
+    ),
+    "failed-flushes": (
+        "every fifth operation on a file of a flush fails, rows are written, the next flush succeeds, then a kill or "
+        "a power cut",
+        _counted(lambda seed, _: failed_flushes.prove(seed, every=5)),
+    ),
+    "failed-flushes-bucket": (
+        "a bucket goes wrong for good at a request of a flush, rows are written, the next flush succeeds, then a kill "
+        "or a power cut",
+        _counted(lambda seed, times: failed_flushes.prove_in_a_bucket(seed, runs=20 * times)),
+    ),
+    "backup-crashes": (
+        "the disk, backups on it, after every operation of a first and of a further backup, times 8 losses: opened, "
+        "restored, backed up again, restored",
+        _counted(lambda seed, _: backups.prove_backups(seed)),
+    ),
+    "restore-crashes": (
+        "the disk after every operation of RESTORE DATABASE and RESTORE NAMESPACE, times 8 losses: all or nothing, "
+        "and restored again",
+        _counted(lambda seed, _: backups.prove_restores(seed)),
+    ),
+    "removals": (
+        "the disk after every operation of DROP TABLE, DROP NAMESPACE and ERASE USER DATA of rows in all tiers, times "
+        "8 losses: all or nothing, nothing left over, no byte of what was erased",
+        _counted(lambda seed, _: removals.prove(seed)),
+    ),
+    "backups-beside-writers": (
+        "backups while three writers, flushes, compactions and checkpoints go on, each restored: a prefix of the "
+        "order of commits",
+        _counted(lambda seed, times: backups_beside_writers.prove(seed, 50 * times)),
+    ),
+    "damage-checked": (
+        "every 11th byte of every file of a closed database changed (of its log every 176th), files cut and missing: "
+        "found by check, or of no matter",
+        _counted(lambda seed, _: found_damage.prove_checked(seed, step=11)),
+    ),
+    "damage-restored": (
+        "every 7th byte of every file of a backup changed, files cut and missing, then restored",
+        _counted(lambda seed, _: found_damage.prove_restored(seed, step=7)),
     ),
     "foreign": (
         "a file of another log, of the same shape, in the place of each",
@@ -281,6 +337,11 @@ PROOFS: dict[str, tuple[str, Callable[[int, int], Result]]] = {
     "list-append": ("lists read and appended to by eight threads in transactions", _list_append),
     "model": ("statements, kills and power cuts at random beside a dictionary", _model),
     "both-roads": ("simple SELECTs at random, by the core and by the query engine", _both_roads),
+    "ternary-logic": (
+        "predicates at random: three parts make the whole, WHERE finds what is TRUE, and rows in memory, checkpointed, "
+        "flushed, compacted, spread and opened anew give one answer",
+        _ternary_logic,
+    ),
     "growing": (
         f"texts of {len(growing_shapes.SHAPES)} shapes that grow to a million parts, on threads of three kinds",
         _counted(lambda seed, _: growing_shapes.prove(seed)),

@@ -1,8 +1,9 @@
-"""Flush and compaction stopped at every operation on a file: rows exactly once, nothing left over.
+"""Checkpoint, flush and compaction stopped at every operation on a file: rows exactly once, nothing left over.
 
-What a flush or a compaction moves is the same before and after. So each disk that a power cut leaves, whatever it lost
+What they move is the same before and after. So each disk that a power cut leaves, whatever it lost
 of what was not synced, must show every row as it was, with its sequence number; so must it after another flush, after
-one more opening, and after a compaction that leaves no file in the storage which no manifest names.
+one more opening, and after a compaction that leaves no file in the storage which no manifest names. Rows of a STREAM
+table beside them are in no file at any time, and gone.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ import errno
 import gc
 import itertools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-from kalamcore.errors import ColdMissError
+from kalamcore.errors import ColdMissError, IoError
 from kalamcore.system import Clock, FileSystem, RandomSource
 from kalamdb.database import Database
 from kalamdb.engine.cold import compact_table, flush_table
@@ -31,6 +32,9 @@ from tests.crash.power_loss import LOSSES
 USERS = ("alice", "bob")
 TABLES = ("notes", "words")
 SETTINGS = Settings(wal_file_bytes=64 << 10)
+IN_NO_FILE = "typed just now"
+"""What rows of STREAM tables hold."""
+TTL_US = 60_000_000
 WEEK_US = 7 * 24 * 3600 * 1_000_000
 
 Rows = dict[tuple[str, bytes], list[tuple[object, ...]]]
@@ -40,26 +44,36 @@ _openings = itertools.count(1)
 """Seeds: two openings of one database with the same would give the same ids to their jobs."""
 
 
-def open_database(files: FileSystem, now_us: int = EPOCH_US) -> Database:
+def open_database(files: FileSystem, now_us: int = EPOCH_US, directory: str = DIRECTORY) -> Database:
     """A database on `files` whose segments have three rows, and whose leftovers go at once."""
     random_source = RandomSource.seeded(next(_openings))
-    db = Database(files, DIRECTORY, SETTINGS, clock=Clock.manual(now_us), random=random_source)
+    db = Database(files, directory, SETTINGS, clock=Clock.manual(now_us), random=random_source)
     db.cold.row_group_rows = 3
     db.cold.segment_bytes_max = 1
     db.cold.grace_s = 0.0
     return db
 
 
-def rows_of(db: Database, *, deleted: bool) -> Rows:
-    """Every row of every partition in key order, with its sequence number; with tombstones where these count, too."""
+def rows_of(
+    db: Database,
+    *,
+    deleted: bool,
+    tables: Iterable[str] = TABLES,
+    partitions: Iterable[bytes] | None = None,
+) -> Rows:
+    """Every row of every partition in key order, with its sequence number; with tombstones where these count, too.
+
+    `tables`: by their names in the namespace `default`, or with another before them. `partitions`: None for all.
+    """
     found: Rows = {}
-    for name in TABLES:
-        schema = db.catalog.table("default", name)
+    for name in tables:
+        namespace, _, table = name.rpartition(".")
+        schema = db.catalog.table(namespace or "default", table)
         if schema is None:
             continue
         reader = db.engine.rows(schema, db.catalog.history[schema.table_id]).reader
         columns = [*range(len(schema.columns)), -1, -3]
-        for partition in db.engine.store.partitions(schema.table_id):
+        for partition in partitions or db.engine.store.partitions(schema.table_id):
             held: list[object] = []
             while True:
                 snapshot = db.engine.snapshot()
@@ -89,6 +103,24 @@ def orphans(db: Database, storage_id: str = "local") -> list[str]:
             for manifest in (loaded and loaded.manifest, load_previous(backend, place.folder)):
                 kept |= {f"{place.folder}/{info.file}" for info in (manifest.segments if manifest else ())}
     return sorted(set(backend.list()) - kept)
+
+
+def files_below(files: FileSystem, folder: str) -> list[str]:
+    """Every file below a folder, by its whole path; nothing where there is no such folder."""
+    found = []
+    try:
+        names = files.list(folder)
+    except IoError:
+        return []
+    for name in names:
+        path = f"{folder}/{name}"
+        try:
+            files.list(path)
+        except IoError:
+            found.append(path)
+        else:
+            found += files_below(files, path)
+    return found
 
 
 def insert(db: Database) -> None:
@@ -132,12 +164,26 @@ def alter(db: Database) -> None:
     db.execute("INSERT INTO words VALUES ('big', 9223372036854775807)")
 
 
+def streams(db: Database) -> None:
+    """Rows of a STREAM table in commits with others; some of them are past their TTL before anything moves."""
+    for key in (300, 301):
+        for user in USERS:
+            session = db.session(user)
+            with session.transaction():
+                session.execute("INSERT INTO typing (who) VALUES (?)", [f"{IN_NO_FILE} {user}"])
+                session.execute("INSERT INTO notes VALUES (?, 'beside a stream', 1)", [key])
+        db._clock.advance(TTL_US * 2 // 3)
+    for user in USERS:
+        assert len(db.session(user).execute("SELECT * FROM typing").fetchall()) == 1, "one of two has expired"
+
+
 CHANGES: dict[str, Callable[[Database], None]] = {
     "insert": insert,
     "update": update,
     "delete": delete,
     "tombstones": tombstones,
     "alter": alter,
+    "streams": streams,
 }
 
 
@@ -149,15 +195,27 @@ def compact(db: Database) -> None:
     db.compact()
 
 
-WORKS: dict[str, Callable[[Database], None]] = {"flush": flush, "compact": compact}
+def checkpoint(db: Database) -> None:
+    db.checkpoint()
+
+
+WORKS: dict[str, Callable[[Database], None]] = {"checkpoint": checkpoint, "flush": flush, "compact": compact}
 
 
 def prepared(change: str, work: str) -> tuple[Database, FileSystem]:
-    """A database with cold rows, and changes of one kind that are to be flushed, or were and are to be compacted."""
+    """A database with cold rows, and changes of one kind that are to be moved, or were and are to be compacted."""
     files = FileSystem.memory()
     db = open_database(files, EPOCH_US)
-    db.execute("CREATE USER TABLE notes (id BIGINT PRIMARY KEY, body TEXT, n INT) DELETED_RETENTION 1d")
-    db.execute("CREATE TABLE words (id TEXT PRIMARY KEY, n INT) DELETED_RETENTION 1d")
+    fill(db, change, work)
+    return db, files
+
+
+def fill(db: Database, change: str, work: str, storage_id: str = "local") -> None:
+    """See prepared. `storage_id`: where the cold rows lie."""
+    options = f"STORAGE {storage_id} DELETED_RETENTION 1d"
+    db.execute(f"CREATE USER TABLE notes (id BIGINT PRIMARY KEY, body TEXT, n INT) {options}")
+    db.execute(f"CREATE TABLE words (id TEXT PRIMARY KEY, n INT) {options}")
+    db.execute("CREATE STREAM TABLE typing (id BIGINT PRIMARY KEY DEFAULT SNOWFLAKE_ID(), who TEXT) TTL 60")
     for user in USERS:
         rows = [(key * 4, f"body {key}", key) for key in range(7)]
         db.session(user).executemany("INSERT INTO notes VALUES (?, ?, ?)", rows)
@@ -166,16 +224,24 @@ def prepared(change: str, work: str) -> tuple[Database, FileSystem]:
     CHANGES[change](db)
     if work == "compact":
         db.flush()
-    return db, files
 
 
-def check_disk(disk: FileSystem, wanted: Rows, *, deleted: bool, now_us: int) -> str:
+def check_disk(
+    disk: FileSystem, wanted: Rows, *, deleted: bool, now_us: int, storage_id: str = "local"
+) -> str:
     """What is wrong with a disk, through two openings, a flush and a compaction; nothing is most welcome."""
     step = "opening"
     try:
+        if told := [
+            path for path in files_below(disk, DIRECTORY) if IN_NO_FILE.encode() in disk.read_file(path)
+        ]:
+            return f"rows of a stream are in {told}"
         db = open_database(disk, now_us)
         if rows_of(db, deleted=deleted) != wanted:
             return "other rows after the opening"
+        for user in USERS:
+            if db.session(user).execute("SELECT * FROM typing").fetchall():
+                return "rows of a stream are there again"
         step = "flush"
         db.flush()
         if rows_of(db, deleted=deleted) != wanted:
@@ -191,7 +257,7 @@ def check_disk(disk: FileSystem, wanted: Rows, *, deleted: bool, now_us: int) ->
         db.compact()
         if rows_of(db, deleted=deleted) != wanted:
             return "other rows after a compaction"
-        if left := orphans(db):
+        if left := orphans(db, storage_id):
             return f"left over: {left}"
         db.close()
     except Error as error:
@@ -202,14 +268,15 @@ def check_disk(disk: FileSystem, wanted: Rows, *, deleted: bool, now_us: int) ->
 
 
 def prove_crashes(seed: int, *, every: int = 1) -> Figures:
-    """The power is cut after every operation (or every `every`-th) of a flush and of a compaction, times 8 losses."""
+    """The power is cut after every operation (or every `every`-th) of a checkpoint, a flush and a compaction, times 8
+    losses."""
     figures = Figures()
     dice = random.Random(seed)
     number = seed
     for work, change, now_us in scenes():
         db, files = prepared(change, work)
         db._clock.set(now_us)
-        deleted = now_us == EPOCH_US
+        deleted = now_us < EPOCH_US + WEEK_US
         wanted = rows_of(db, deleted=deleted)
         files.record()
         WORKS[work](db)
@@ -242,7 +309,7 @@ def scenes() -> Iterator[tuple[str, str, int]]:
     """(what is stopped, what it moves, when it is)."""
     for work in WORKS:
         for change in CHANGES:
-            yield work, change, EPOCH_US
+            yield work, change, EPOCH_US + (TTL_US * 4 // 3 if change == "streams" else 0)
     # Tombstones past their retention go, too.
     yield "compact", "delete", EPOCH_US + WEEK_US
     yield "compact", "tombstones", EPOCH_US + WEEK_US
@@ -280,7 +347,7 @@ def prove_failures(seed: int, *, every: int = 1) -> Figures:
     """
     figures = Figures()
     number = seed
-    for work in WORKS:
+    for work in ("flush", "compact"):
         for change in ("update", "delete"):
             db, files = prepared(change, work)
             wanted = rows_of(db, deleted=True)

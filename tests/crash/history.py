@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from kalamcore.errors import ColdMissError
 from kalamcore.system import Clock, FileSystem, RandomSource
 from kalamdb.database import Database
 from kalamdb.errors import Error
@@ -40,7 +41,6 @@ class State:
 def state_of(db: Database, *, sequences: bool = True) -> State:
     """Catalog and rows, deleted ones included, and their sequence numbers where wanted."""
     catalog = db.catalog
-    snapshot = db.engine.snapshot()
     rows = []
     for name, schema in sorted(catalog.tables.items()):
         if schema.kind is TableKind.STREAM:
@@ -48,10 +48,25 @@ def state_of(db: Database, *, sequences: bool = True) -> State:
         reader = db.engine.rows(schema, catalog.history[schema.table_id]).reader
         columns = [*range(len(schema.columns)), *([-1] if sequences else []), -3]
         for partition in db.engine.store.partitions(schema.table_id):
-            found = db.engine.store.scan(schema.table_id, partition, snapshot, reader, columns, deleted=True)
-            rows.append((".".join(name), partition, len(found), hash(tuple(found))))
+            found = scanned(db, schema.table_id, partition, reader, columns, deleted=True)
+            if found:
+                rows.append((".".join(name), partition, len(found), hash(tuple(found))))
     names = sorted(catalog.tables.items()), sorted(catalog.views.items()), sorted(catalog.namespaces.items())
-    return State(hash(repr(names)), tuple(rows))
+    return State(hash(repr((names, sorted(catalog.storages.items())))), tuple(rows))
+
+
+def scanned(
+    db: Database, table_id: int, partition: bytes, reader: Any, columns: list[int], *, deleted: bool = False
+) -> list[tuple[Any, ...]]:
+    """A partition's rows in whatever tier they are."""
+    held: list[object] = []
+    while True:
+        try:
+            return db.engine.store.scan(
+                table_id, partition, db.engine.snapshot(), reader, columns, deleted=deleted
+            )
+        except ColdMissError as miss:
+            held += db.engine.load_cold(miss)
 
 
 @dataclass
@@ -116,6 +131,7 @@ class History:
         self.opened = seed * 1000
         self.tables: dict[str, Table] = {}
         self.views: list[str] = []
+        self.storages: list[str] = []
         self.made = 0
         self.snowflake = 0
         self.lives: list[Life] = []
@@ -213,7 +229,10 @@ class History:
             (self.view, 5),
             (self.namespace, 3),
             (self.automatic, 4),
-            (self.checkpoint, 6),
+            (self.storage, 4),
+            (self.checkpoint, 4),
+            (self.flush, 3),
+            (self.compact, 2),
         ]
         if hasattr(Session, "transaction"):
             actions.append((self.transaction, 10))
@@ -275,10 +294,10 @@ class History:
         schema = self.db.catalog.tables[tuple(table.name.split("."))]
         rows = self.db.engine.rows(schema, self.db.catalog.history[schema.table_id])
         by_name = {column.name: position for position, column in enumerate(schema.columns)}
-        found = self.db.engine.store.scan(
+        found = scanned(
+            self.db,
             schema.table_id,
             rows.partition(user),
-            self.db.engine.snapshot(),
             rows.reader,
             [by_name[name] for name in names],
         )
@@ -475,11 +494,41 @@ class History:
             sql = f"CREATE NAMESPACE space{self.made}"
         self.step(sql, lambda: self.db.execute(sql))
 
+    def storage(self) -> None:
+        """A place for cold rows: made, changed, dropped."""
+        self.made += 1
+        if self.storages and self.dice.random() < 0.4:
+            sql = f"DROP STORAGE {self.storages.pop()}"
+        elif self.storages and self.dice.random() < 0.5:
+            of_s3 = self.db.catalog.storages[self.storages[-1]].type == "s3"
+            uri = f"URI '{'s3://moved/' if of_s3 else 'moved'}{self.made}'"
+            sql = f"ALTER STORAGE {self.storages[-1]} SET {self.dice.choice((uri, 'DESCRIPTION ' + repr(uri[:3])))}"
+        else:
+            self.storages.append(f"place{self.made}")
+            sql = f"CREATE STORAGE {self.storages[-1]} TYPE s3 URI 's3://bucket/{self.made}' CREDENTIALS "
+            sql += """'{"access_key_id": "key", "secret_access_key": "secret"}'"""
+            if self.dice.random() < 0.5:
+                sql = f"CREATE STORAGE {self.storages[-1]} TYPE filesystem URI 'place{self.made}'"
+        self.step(sql, lambda: self.db.execute(sql))
+
     def checkpoint(self) -> None:
         """Rows move to segments, and nobody sees it."""
+        self._move("checkpoint", self.db.checkpoint)
+
+    def flush(self) -> None:
+        """Those of one table move to cold segments."""
+        name = self.dice.choice(list(self.tables))
+        self._move(f"flush of {name}", lambda: self.db.flush(name))
+
+    def compact(self) -> None:
+        """A table's cold segments become one."""
+        name = self.dice.choice(list(self.tables))
+        self._move(f"compaction of {name}", lambda: self.db.compact(name))
+
+    def _move(self, what: str, work: Callable[[], object]) -> None:
         before = state_of(self.db)
-        self.step("checkpoint", self.db.checkpoint)
-        assert self.lives[-1].steps[-1].state == before, "a checkpoint changes no row"
+        self.step(what, work)
+        assert self.lives[-1].steps[-1].state == before, f"a {what} changes no row"
 
     def transaction(self) -> None:
         """Rows of several tables and users' partitions in one commit, or, rolled back, in none."""

@@ -8,17 +8,23 @@ import pytest
 
 from tests.crash import (
     allocations,
+    backups,
+    backups_beside_writers,
+    bucket_crashes,
     buckets,
     cold,
     damage,
+    failed_flushes,
     failing_disks,
     failures,
+    found_damage,
     identifiers,
     kills,
     limits,
     out_of_memory,
     power_cuts,
     power_loss,
+    removals,
     replays,
     segments,
 )
@@ -26,8 +32,8 @@ from tests.crash.history import History
 
 
 def test_every_disk_that_a_power_cut_leaves_holds_what_was_acknowledged(seed: int) -> None:
-    figures = power_loss.sample(seed, moments=60)
-    assert figures.states >= 400
+    figures = power_loss.sample(seed, moments=30)
+    assert figures.states >= 200
     assert not figures.wrong, figures.findings
 
 
@@ -38,7 +44,8 @@ def test_the_checker_sees_a_loss() -> None:
     for number, life in enumerate(history.lives):
         for step in life.steps:
             step.synced = True
-        power_loss.check_life(life, f"life {number}", figures)
+        moments = list(range(0, life.files.recorded(), 3))
+        power_loss.check_life(life, f"life {number}", figures, moments)
     assert figures.lost
     assert not figures.half
 
@@ -105,7 +112,8 @@ def test_a_failing_operation_loses_nothing_that_was_acknowledged(seed: int) -> N
 
 
 def test_a_power_cut_within_a_flush_or_a_compaction_leaves_every_row_once_and_nothing_over(seed: int) -> None:
-    figures = cold.prove_crashes(seed, every=101)
+    figures = cold.prove_crashes(seed, every=131)
+    assert figures.outcomes["in a checkpoint"] > 3
     assert figures.outcomes["in a flush"] > 20
     assert figures.outcomes["in a compact"] > 20
     assert not figures.wrong, figures.findings
@@ -121,6 +129,55 @@ def test_a_bucket_that_goes_wrong_loses_nothing(seed: int) -> None:
     figures = buckets.sample(seed, 4)
     assert figures.tried == 4
     assert not figures.wrong, figures.findings
+
+
+def test_a_process_that_dies_between_two_requests_to_a_bucket_leaves_every_row_once(seed: int) -> None:
+    figures = bucket_crashes.sample(seed)
+    assert figures.tried == 3
+    assert not figures.wrong, figures.findings
+
+
+def test_what_a_flush_that_failed_left_behind_the_next_one_takes_along(seed: int) -> None:
+    figures = failed_flushes.prove(seed, every=173)
+    assert figures.outcomes["failed, then succeeded"] > 3
+    assert not figures.wrong, figures.findings
+
+
+def test_so_it_does_where_the_storage_is_a_bucket(seed: int) -> None:
+    figures = failed_flushes.prove_in_a_bucket(seed, runs=1)
+    assert not figures.wrong, figures.findings
+
+
+def test_a_power_cut_within_a_backup_leaves_a_whole_one_or_the_one_before(seed: int) -> None:
+    figures = backups.prove_backups(seed, every=61)
+    assert figures.outcomes["first: no backup"]
+    assert not figures.wrong, figures.findings
+
+
+def test_a_power_cut_within_a_restore_leaves_all_or_nothing(seed: int) -> None:
+    figures = backups.prove_restores(seed, every=151)
+    assert figures.outcomes["database: all of it"]
+    assert not figures.wrong, figures.findings
+
+
+def test_a_power_cut_within_a_removal_leaves_all_or_nothing_and_nothing_over(seed: int) -> None:
+    figures = removals.prove(seed, every=97)
+    assert figures.tried > 15
+    assert not figures.wrong, figures.findings
+
+
+def test_a_backup_beside_writers_is_a_prefix_of_the_order_of_commits(seed: int) -> None:
+    figures = backups_beside_writers.prove(seed, 5)
+    assert figures.outcomes["with more than the one before"] == 4
+    assert not figures.wrong, figures.findings
+
+
+def test_damage_is_found_by_check_and_refused_by_a_restore(seed: int) -> None:
+    checked = found_damage.prove_checked(seed, step=997)
+    restored = found_damage.prove_restored(seed, step=97)
+    assert checked.outcomes["found"] > 50
+    assert restored.outcomes["refused"] > 100
+    assert not checked.wrong + restored.wrong, checked.findings + restored.findings
 
 
 def test_an_opening_that_fails_changes_nothing(seed: int) -> None:

@@ -83,17 +83,22 @@ def kind_of(column: str, key: str) -> str:
     return "TEXT" if declared == "VARCHAR" else declared
 
 
-def make(db: kalamdb.Database) -> None:
-    """Tables of each kind of key, with rows of two schema versions, updated and deleted, of two users."""
+def make(db: kalamdb.Database, *, streams: bool = True) -> None:
+    """Tables of each kind of key, with rows of two schema versions, updated and deleted, of two users.
+
+    `streams`: a STREAM table, too, whose keys are others in every database.
+    """
     draw = random.Random(7)
     columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
     for table, key in KEYS.items():
         kind = "SHARED" if table == "shared" else "USER"
         db.execute(f"CREATE {kind} TABLE {table} (id {key} PRIMARY KEY, {columns}, wide INT)")
-    db.execute(
-        f"CREATE STREAM TABLE stream (id BIGINT PRIMARY KEY DEFAULT SNOWFLAKE_ID(), {columns}, wide INT) TTL 100000"
-    )
-    for table in (*KEYS, "stream"):
+    if streams:
+        db.execute(
+            f"CREATE STREAM TABLE stream (id BIGINT PRIMARY KEY DEFAULT SNOWFLAKE_ID(), {columns}, wide INT) "
+            "TTL 100000"
+        )
+    for table in (*KEYS, *(["stream"] if streams else [])):
         key = KEYS.get(table, "BIGINT")
         for version in (1, 2):
             if version == 2:

@@ -898,7 +898,8 @@ std::uint64_t Store::append_lease(std::int64_t end_ms) {
     return log_->append(RecordType::id_lease, payload, {}, drops_known_, true);
 }
 
-// A lease is not synced: a commit that carries one of its ids stands behind it in the log.
+// A lease is not synced: a commit that carries one of its ids stands behind it in the log. What is no commit
+// asks for durable_snowflake.
 std::int64_t Store::extend_lease(std::int64_t wanted_ms) {
     std::int64_t end_ms = wanted_ms + kLeaseMs;
     std::uint64_t lsn;
@@ -908,9 +909,23 @@ std::int64_t Store::extend_lease(std::int64_t wanted_ms) {
         undo_dropped();
         lsn = append_lease(end_ms);
         lease_end_ms_ = end_ms;
+        lease_lsn_ = lsn;
     }
     log_->flush(lsn, false);
     return end_ms;
+}
+
+std::int64_t Store::durable_snowflake() {
+    std::int64_t id = snowflakes_->one();
+    std::uint64_t lsn;
+    {
+        std::lock_guard guard(commit_mutex_);
+        require_writable();
+        lsn = lease_lsn_;
+    }
+    // The lease that covers the id, or a later one. Most often it is on the disk already.
+    if (lsn) log_->flush(lsn, true);
+    return id;
 }
 
 void Store::close() {

@@ -381,6 +381,9 @@ class Store final : public Readable {
 
     // Ids that were never given before, in this life of the database or an earlier one.
     Snowflakes& snowflakes() { return *snowflakes_; }
+    // One of them for a name outside of the log: its lease is on the disk before it is given, so that no
+    // later life gives it again, whatever a power cut takes of the log and wherever the clock stands then.
+    std::int64_t durable_snowflake();
 
     bool closed() const { return closed_.load(std::memory_order_acquire); }
     // Waits for the commits on their way. Throws where the end of the log could not be made durable.
@@ -472,6 +475,7 @@ class Store final : public Readable {
     std::unordered_map<std::uint64_t, TableState> tables_;
     std::uint64_t last_ = 0;
     std::int64_t lease_end_ms_ = 0;  // no id of this millisecond or later was given; 0: none ever
+    std::uint64_t lease_lsn_ = 0;    // the record that says so; 0: an earlier life's, which is on the disk
     int definitions_held_ = 0;       // by who will tell
     std::condition_variable definitions_told_;
     std::uint64_t definitions_taken_back_ = 0;  // commits with definitions that were published never

@@ -60,9 +60,12 @@ class Directory:
     def _read_or_create_identity(self) -> str:
         path = os.path.join(self.path, "database.json")
         if not self.files.exists(path):
-            identity = {"format": FORMAT_VERSION, "database_id": str(uuid.uuid4())}
-            self.files.write_atomic(path, json.dumps(identity).encode())
-            return identity["database_id"]  # type: ignore[return-value]
+            if is_identity_lost(self.files, self.path):
+                raise Corruption(
+                    "database.json is missing, and was there; restore it from a backup of this directory, or let a "
+                    "repair make a new one"
+                )
+            return write_identity(self.files, self.path)
         try:
             identity = json.loads(self.files.read_file(path))
             version, database_id = int(identity["format"]), str(identity["database_id"])
@@ -82,3 +85,20 @@ class Directory:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
+
+
+def write_identity(files: FileSystem, path: str) -> str:
+    """Make a new identity for the database in this directory; its id."""
+    database_id = str(uuid.uuid4())
+    identity = {"format": FORMAT_VERSION, "database_id": database_id}
+    files.write_atomic(os.path.join(path, "database.json"), json.dumps(identity).encode())
+    return database_id
+
+
+def is_identity_lost(files: FileSystem, path: str) -> bool:
+    """Whether there is a database without its identity, which is made, and durable, before anything else of it is. A
+    new one would make cold rows those of another database."""
+    return not files.exists(os.path.join(path, "database.json")) and any(
+        files.exists(place) and files.list(place)
+        for place in (os.path.join(path, "wal"), os.path.join(path, "hot"))
+    )

@@ -135,7 +135,7 @@ def _restore_partition(
             f"{copy.folder}/{info.file} in the backup", data, info.checksum, info.size_bytes, "the segment"
         )
         # Names are given once in a database, and this one does not know which ones the other gave.
-        named = replace(info, file=f"segment-{tier.engine.store.snowflake_id()}.parquet")
+        named = replace(info, file=f"segment-{tier.engine.store.durable_snowflake_id()}.parquet")
         backend.write(f"{place.folder}/{named.file}", data)
         infos.append(named)
     made = replace(

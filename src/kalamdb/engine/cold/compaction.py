@@ -64,7 +64,7 @@ def compact_partition(
     sources = [_rows(tier, loaded, number, schema) for number in range(len(loaded.segments))]
     writer = tier.writer(schema)
     merged = merge(sources, schema.primary_key, expired_seq=expired)
-    made = writer.write(backend, place.folder, merged, iter(tier.engine.store.snowflake_id, None))
+    made = writer.write(backend, place.folder, merged, iter(tier.engine.store.durable_snowflake_id, None))
     context.check()
     new = loaded.manifest.following(tuple(made), schema_version=schema.version)
     with tier.gate.passed():

@@ -186,7 +186,9 @@ def _flush_partition(
             tier.remember(place, found)
             tier.tell(place.table_id, partition)
             batches = hot_rows(rows, partition, view, upto, watermark)
-            made = writer.write(backend, place.folder, batches, iter(tier.engine.store.snowflake_id, None))
+            made = writer.write(
+                backend, place.folder, batches, iter(tier.engine.store.durable_snowflake_id, None)
+            )
         if made and not _names(found.manifest, made):
             new = _following(tier, schema, place, found.manifest, tuple(made), upto)
         elif found.manifest is not None and found.manifest.generation > place.generation:
