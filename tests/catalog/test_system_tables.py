@@ -31,6 +31,9 @@ class Source:
     def visible(self, schema):
         return schema.name != "secret"
 
+    def views(self):
+        return self.catalog.views
+
     def jobs(self):
         request = JobRequest("flush", "app", "notes", {"n": 1}, "boss")
         yield Job("j1", request, JobStatus.FAILED, AT, error="gone", rows=1, started_at=AT, finished_at=AT)

@@ -73,7 +73,7 @@ STATEMENTS = [
 
 
 @pytest.mark.parametrize("statement", STATEMENTS)
-@pytest.mark.parametrize("role", ["user", "system"])
+@pytest.mark.parametrize("role", ["user", "service", "dba", "system"])
 def test_no_statement_reads_or_writes_a_host_file(db, canary, tmp_path, statement, role):
     db.execute("CREATE SHARED TABLE t (id BIGINT PRIMARY KEY, body TEXT)")
     session = db.session("mallory", role=role)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kalamdb.catalog.catalog import Catalog
+from kalamdb.catalog.catalog import Catalog, View
 from kalamdb.schema import TableKind, TableSchema
 from kalamdb.storage.credentials import MASK
 from kalamdb.storage.definition import LOCAL
@@ -43,6 +43,9 @@ class SystemSource(Protocol):
 
     def visible(self, schema: TableSchema) -> bool:
         """Whether the reader may know of this table."""
+
+    def views(self) -> Mapping[tuple[str, str], View]:
+        """The views that the reader may know of, by namespace and name."""
 
     def jobs(self) -> Iterable[Job]:
         """The jobs that the reader may know of, the oldest first."""
@@ -129,9 +132,9 @@ def _visible_namespaces(source: SystemSource) -> list[str]:
     """All, but for those that hold tables of which the reader may know none."""
     catalog = source.catalog
     known = {schema.namespace for schema in _visible_tables(source)} | {
-        view.namespace for view in catalog.views.values()
+        view.namespace for view in source.views().values()
     }
-    filled = {namespace for namespace, _ in catalog.tables}
+    filled = {namespace for namespace, _ in (*catalog.tables, *catalog.views)}
     return sorted(name for name in catalog.namespaces if name in known or name not in filled)
 
 
@@ -193,7 +196,7 @@ def _tables(source: SystemSource) -> list[Row]:
             schema.created_at,
             schema.updated_at,
         )
-    for key, view in source.catalog.views.items():
+    for key, view in source.views().items():
         found[key] = (*key, "view", None, None, None, None, None, _json({}), view.created_at, view.created_at)
     return [row for _, row in sorted(found.items())]
 
@@ -268,7 +271,7 @@ def _information_tables(source: SystemSource) -> list[Row]:
     found: dict[tuple[str, str], str] = {
         (schema.namespace, schema.name): "BASE TABLE" for schema in _visible_tables(source)
     }
-    found |= dict.fromkeys(source.catalog.views, "VIEW")
+    found |= dict.fromkeys(source.views(), "VIEW")
     return [(CATALOG_NAME, *key, kind) for key, kind in sorted(found.items())]
 
 

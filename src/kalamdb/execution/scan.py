@@ -17,6 +17,7 @@ from kalamdb.catalog.system_tables import system_table
 from kalamdb.engine.core_errors import translated
 from kalamdb.engine.tables import SYSTEM_COLUMNS
 from kalamdb.errors import UndefinedTable
+from kalamdb.execution.visible_views import visible_views
 from kalamdb.schema import TableKind, TableSchema
 from kalamdb.settings import Settings
 from kalamdb.types import DataType, TypeName, query_field
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from kalamdb.catalog.catalog import Catalog
+    from kalamdb.catalog.catalog import Catalog, View
     from kalamdb.engine.jobs import Job
     from kalamdb.execution.context import Context
 
@@ -250,6 +251,9 @@ class _SystemView:
 
     def visible(self, schema: TableSchema) -> bool:
         return self.context.may_see(schema)
+
+    def views(self) -> Mapping[tuple[str, str], View]:
+        return visible_views(self.catalog, self.visible)
 
     def jobs(self) -> list[Job]:
         everybodys = may(self.context.rights, Action.SEE_ALL_JOBS)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from kalamdb.auth import undefined_table
 from kalamdb.engine.statistics import cold_partition_figures
 from kalamdb.errors import UndefinedNamespace
-from kalamdb.execution.scan import SYSTEM_NAMESPACES
+from kalamdb.execution.scan import SYSTEM_NAMESPACES, relation
+from kalamdb.execution.visible_views import visible_views
 from kalamdb.result import Result
 from kalamdb.schema import TableKind, TableSchema
 from kalamdb.sql.show import DescribeTable, ShowNamespaces, ShowStats, ShowTables
@@ -24,12 +25,9 @@ DESCRIBE_TYPES = (TEXT, TEXT, TEXT, BOOLEAN, BOOLEAN, TEXT, TEXT)
 
 def show_namespaces(statement: ShowNamespaces, context: Context) -> Result:
     """One row a namespace: name, table_count."""
-    names = sorted(context.catalog.namespaces)
-    return Result.from_rows(
-        ("name", "table_count"),
-        (TEXT, BIGINT),
-        [(name, len(context.catalog.tables_in(name))) for name in names],
-    )
+    found = relation(context, "kalam", "system", "namespaces", frozenset({"*"}))
+    rows = [(row["name"], row["table_count"]) for batch in found.batches or [] for row in batch.to_pylist()]
+    return Result.from_rows(("name", "table_count"), (TEXT, BIGINT), rows)
 
 
 def show_tables(statement: ShowTables, context: Context) -> Result:
@@ -44,7 +42,7 @@ def show_tables(statement: ShowTables, context: Context) -> Result:
     ]
     rows += [
         (view.namespace, view.name, "view")
-        for view in context.catalog.views.values()
+        for view in visible_views(context.catalog, context.may_see).values()
         if wanted in (None, view.namespace)
     ]
     return Result.from_rows(("namespace", "table_name", "table_type"), (TEXT, TEXT, TEXT), sorted(rows))
@@ -117,7 +115,6 @@ def _visible_table(statement: DescribeTable | ShowStats, context: Context) -> Ta
 
 
 def _describe_system_table(namespace: str, name: str, context: Context) -> Result:
-    from kalamdb.execution.scan import relation
     from kalamdb.types import type_of_arrow
 
     schema = relation(context, "kalam", namespace, name, frozenset({"*"})).schema

@@ -12,6 +12,13 @@ from kalamdb.schema import TableKind, TableOptions
 from kalamdb.sql.names import printable
 
 LARGEST = 2**63 - 1
+_HUNDRED_YEARS_H = 876_000
+_LARGEST = {
+    "ttl_s": _HUNDRED_YEARS_H * 3600,
+    "flush_interval_s": _HUNDRED_YEARS_H * 3600,
+    "deleted_retention_h": _HUNDRED_YEARS_H,
+}
+"""Times are added to others, in milliseconds too: none may come near the end of 64 bits."""
 ACCESSES = ("public", "private", "restricted")
 COMPRESSIONS = ("none", "snappy", "zstd")
 
@@ -174,14 +181,14 @@ def _number_and_unit(
 
 
 def _check_count(option: Option) -> None:
-    if (
-        isinstance(option.value, bool)
-        or not isinstance(option.value, int)
-        or not 1 <= option.value <= LARGEST
-    ):
+    if isinstance(option.value, bool) or not isinstance(option.value, int) or option.value < 1:
         raise InvalidDefinition(
             f"option {option.label} takes a whole number from 1 on", position=option.position
         )
+    largest = _LARGEST.get(option.field, LARGEST)
+    if option.value > largest:
+        shown = "100 years" if option.field in _LARGEST else f"{largest:,}"
+        raise InvalidDefinition(f"option {option.label} takes at most {shown}", position=option.position)
 
 
 def _of(options: list[Option], field: str) -> int | None:
