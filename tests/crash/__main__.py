@@ -48,7 +48,7 @@ from tests.crash import (
 )
 from tests.execution import test_simple_select, test_ternary_logic
 from tests.native import test_allocation
-from tests.security import growing_shapes
+from tests.security import canaries, growing_shapes
 
 
 @dataclass(frozen=True)
@@ -336,6 +336,20 @@ PROOFS: dict[str, tuple[str, Callable[[int, int], Result]]] = {
     ),
     "list-append": ("lists read and appended to by eight threads in transactions", _list_append),
     "model": ("statements, kills and power cuts at random beside a dictionary", _model),
+    "canaries": (
+        "fifty users whose rows carry canaries ask for whatever can be asked, over eight threads",
+        _counted(lambda seed, times: canaries.prove(seed, canaries.WHOLE * times)),
+    ),
+    "access": (
+        "every role, action, kind of table, access and grant, on every road; escalations; what was found elsewhere",
+        _tests(
+            "tests/security/test_access_matrix.py",
+            "tests/security/test_escalation.py",
+            "tests/security/test_named_findings.py",
+            "tests/security/test_host_files.py",
+            "tests/auth",
+        ),
+    ),
     "both-roads": ("simple SELECTs at random, by the core and by the query engine", _both_roads),
     "ternary-logic": (
         "predicates at random: three parts make the whole, WHERE finds what is TRUE, and rows in memory, checkpointed, "
