@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from dataclasses import replace
 
 from kalamdb.engine.cold.places import ColdPlace
 from kalamdb.engine.cold.tier import ColdTier
@@ -11,6 +12,7 @@ from kalamdb.engine.jobs import JobContext
 from kalamdb.engine.segments import Found, Owner, leftovers
 from kalamdb.engine.segments.manifest import MANIFEST, PREVIOUS
 from kalamdb.errors import Corruption, SegmentMissing, StorageUnavailable
+from kalamdb.storage.backend import require_files
 
 
 def remove_leftovers(tier: ColdTier, place: ColdPlace, *, grace_s: float | None = None) -> int:
@@ -51,6 +53,13 @@ def remove_table(tier: ColdTier, table_id: int, context: JobContext) -> str:
             "removed once that has ended"
         )
     with tier.files.held(context.check):
+        places = list(tier.places.of_table(table_id).values())
+        # While there is something: once all is removed, an empty storage looks like one that is not mounted. From here
+        # on that is no reason to wait, whatever a crash leaves.
+        for storage_id in {place.storage_id for place in places if place.generation}:
+            require_files(tier.backend(storage_id))
+        begun = [replace(place, generation=0) for place in places if place.generation]
+        tier.places.write(begun, tier.now())
         places = list(tier.places.of_table(table_id).values())
         for place in places:
             context.check()
