@@ -65,6 +65,8 @@ class Readable {
                                             bool deleted, bool with_keys = false) const = 0;
     virtual std::uint64_t count(std::uint64_t table_id, std::string_view partition,
                                 std::uint64_t snapshot) const = 0;
+    // The same of all partitions together.
+    virtual std::uint64_t count_all(std::uint64_t table_id, std::uint64_t snapshot) const = 0;
     // Every partition that ever had a row, sorted.
     virtual std::vector<std::string> partitions(std::uint64_t table_id) const = 0;
     // In no order that is promised. `columns`: as ArrowBuilder takes them. Batches have up to about

@@ -573,6 +573,64 @@ std::uint64_t count_rows(const PartitionSources& sources, const std::shared_ptr<
     return rows;
 }
 
+std::uint64_t count_all_rows(const std::shared_ptr<const Tiers>& tiers, std::uint64_t table_id,
+                             std::uint64_t snapshot) {
+    std::vector<const MemTable*> memory{tiers->active.get()};
+    for (const auto& table : tiers->frozen) memory.push_back(table.get());
+    std::vector<std::vector<const Partition*>> partitions;
+    for (std::size_t at = 0; at < memory.size();) {
+        partitions.push_back(memory[at]->partitions(table_id));
+        if (!partitions.back().empty()) {
+            at++;
+            continue;
+        }
+        partitions.pop_back();
+        memory.erase(memory.begin() + static_cast<std::ptrdiff_t>(at));
+    }
+    const SegmentList none;
+    const SegmentList* list = tiers->segments_of(table_id);
+    const SegmentList& segments = list ? *list : none;
+
+    // Most partitions are in one source alone, which knows how many rows it has; and where there is but one,
+    // no other is asked. A partition is counted with the first source that has it: one that others begin to
+    // write meanwhile has nothing that the snapshot shows, and so is in no source yet.
+    auto in_memory = [&](std::string_view name, std::size_t from, std::size_t to) {
+        for (; from < to; from++) {
+            const Partition* found = memory[from]->find(table_id, name);
+            if (found && found->any(snapshot)) return true;
+        }
+        return false;
+    };
+    auto in_segments = [&](std::string_view name, std::size_t from, std::size_t to) {
+        for (; from < to; from++) {
+            if (segments[from]->find(name)) return true;
+        }
+        return false;
+    };
+    auto merged_rows = [&](std::string_view name) {
+        return count_rows(PartitionSources(*tiers, table_id, name, snapshot, false), tiers, snapshot);
+    };
+    std::uint64_t rows = 0;
+    for (std::size_t at = 0; at < memory.size(); at++) {
+        for (const Partition* partition : partitions[at]) {
+            std::string_view name = partition->name();
+            if (!partition->any(snapshot) || in_memory(name, 0, at)) continue;
+            bool alone = !in_memory(name, at + 1, memory.size()) && !in_segments(name, 0, segments.size());
+            rows += alone ? partition->count(snapshot) : merged_rows(name);
+        }
+    }
+    for (std::size_t at = 0; at < segments.size(); at++) {
+        for (const PartitionRange& range : segments[at]->partitions()) {
+            if (in_memory(range.name, 0, memory.size()) || in_segments(range.name, 0, at)) continue;
+            bool alone = !in_segments(range.name, at + 1, segments.size()) &&
+                         (range.sequence_max <= snapshot || !is_above(*segments[at], snapshot));
+            rows += alone ? static_cast<std::uint64_t>(range.end - range.begin - range.tombstones)
+                          : merged_rows(range.name);
+        }
+    }
+    return rows;
+}
+
 NewestVersion newest_in_segments(const PartitionSources& sources, std::string_view key) {
     for (const auto& [segment, range] : sources.runs) {
         std::int64_t row = segment->find_row(*range, key);

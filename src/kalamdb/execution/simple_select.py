@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kalamcore import errors as core
 from kalamcore import select_plan as native
 from kalamcore.select_plan import SelectPlan
+from kalamcore.store import Store, Transaction
 from kalamdb.auth import Action, Role, authorize, may_see
 from kalamdb.engine.core_errors import translated
 from kalamdb.errors import AccessDenied, Error, StatementTimeout
@@ -36,7 +37,7 @@ from kalamdb.sql.query import (
 from kalamdb.types import BIGINT, TEXT, DataType, TypeName
 
 if TYPE_CHECKING:
-    from kalamcore.store import Readable, Store
+    from kalamcore.store import Readable, View
     from kalamdb.catalog.catalog import Catalog
     from kalamdb.database import Database
     from kalamdb.session import Session
@@ -62,7 +63,17 @@ class _NotNative(Exception):
 class Plan:
     """A simple SELECT for one catalog. `core` is None where the query engine has to answer."""
 
-    __slots__ = ("catalog", "core", "functions_version", "namespace", "roles", "schema", "store")
+    __slots__ = (
+        "catalog",
+        "columns",
+        "core",
+        "everybody",
+        "functions_version",
+        "namespace",
+        "roles",
+        "schema",
+        "store",
+    )
 
     def __init__(self, catalog: Catalog, namespace: str, store: Store) -> None:
         self.catalog = catalog
@@ -70,6 +81,9 @@ class Plan:
         self.store = store
         self.core: SelectPlan | None = None
         self.schema: TableSchema | None = None
+        self.columns: tuple[str, ...] = ()
+        self.everybody = False
+        """It reads the rows of all users."""
         self.roles: tuple[Role, ...] = ()
         self.functions_version = -1
         """Of the registry; -1 where no function is called."""
@@ -99,11 +113,17 @@ def answer(
     if plan.functions_version >= 0 and plan.functions_version != database.functions.version:
         return None
     held: list[object] = []
+    apart = False
     while True:
         try:
+            if apart:
+                return _counted(database, plan, reader)
             result: Result | None = plan.core.answer(reader, session.user, parameters, literals, started)
             return result
         except core.ColdMissError as miss:
+            if plan.everybody:
+                apart = True
+                continue
             if not database.fits_in_cache(miss):
                 return None
             try:
@@ -118,6 +138,32 @@ def answer(
             if outdated(plan, database, error):
                 return None
             raise explained(database, error) from error
+
+
+def _counted(database: Database, plan: Plan, reader: Readable) -> Result | None:
+    """COUNT(*) of all users, partition by partition: not all manifests are in memory, and may not all fit there.
+
+    Raises as the core.
+    """
+    assert plan.schema is not None
+    view: View | Transaction
+    if isinstance(reader, Store):
+        view = reader.view()
+    else:
+        assert isinstance(reader, Transaction)
+        view = reader
+    rows, table_id = 0, plan.schema.table_id
+    for partition in view.partitions(table_id):
+        held: list[object] = []
+        while True:
+            try:
+                rows += view.count(table_id, partition, view.snapshot)
+                break
+            except core.ColdMissError as miss:
+                if not database.fits_in_cache(miss):
+                    return None
+                held += database.engine.load_cold(miss)
+    return Result.from_rows(plan.columns, (BIGINT,), [(rows,)])
 
 
 def outdated(plan: Plan, database: Database, error: Exception) -> bool:
@@ -145,9 +191,12 @@ def _allowed(plan: Plan, role: Role) -> bool:
     """Asks once a role and plan; a catalog that changed who may do what has plans of its own."""
     assert plan.schema is not None
     try:
-        if not may_see(role, plan.schema):
+        if plan.everybody:
+            authorize(role, Action.READ_ALL_USERS)
+        elif may_see(role, plan.schema):
+            authorize(role, Action.SELECT, plan.schema)
+        else:
             return False
-        authorize(role, Action.SELECT, plan.schema)
     except AccessDenied:
         return False
     plan.roles = (*plan.roles, role)
@@ -182,9 +231,9 @@ def _fill(plan: Plan, database: Database, simple: SimpleSelect, namespace: str) 
     if namespace in _SYSTEM_NAMESPACES or plan.catalog.view(namespace, simple.table) is not None:
         raise _NotNative
     schema = plan.catalog.table(namespace, simple.table)
-    if schema is None:
+    if schema is None or (simple.everybody and schema.kind is not TableKind.USER):
         raise _NotNative
-    plan.schema = schema
+    plan.schema, plan.everybody = schema, simple.everybody
     names = _Names(schema, simple)
     aggregates: list[tuple[int, int]] = []
     positions: list[int] = []
@@ -211,6 +260,7 @@ def _fill(plan: Plan, database: Database, simple: SimpleSelect, namespace: str) 
                 aggregates.append(_aggregate(item, names, schema, types))
                 columns.append(item.name)
     settings = database.settings
+    plan.columns = tuple(columns)
     plan.core = SelectPlan(
         database.engine.rows(schema, plan.catalog.history[schema.table_id]).reader,
         schema.table_id,
@@ -225,9 +275,10 @@ def _fill(plan: Plan, database: Database, simple: SimpleSelect, namespace: str) 
         bytes_max=settings.memory_limit_bytes,
         timeout_s=settings.statement_timeout_s or 0.0,
         result=Result,
-        names=tuple(columns),
+        names=plan.columns,
         types=tuple(types),
         parameters=simple.parameters,
+        everybody=simple.everybody,
         stored=any(kind.name is TypeName.JSON for kind in types),
     )
 
