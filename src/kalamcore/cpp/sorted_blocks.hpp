@@ -69,6 +69,12 @@ struct ScanMemory {
     }
 };
 
+// Where a row is; without a block there is none.
+struct BlockRow {
+    std::shared_ptr<const ColumnBlock> block;
+    std::int64_t row = 0;
+};
+
 // The rows of one partition within a segment.
 struct PartitionRange {
     std::int64_t begin = 0, end = 0;
@@ -91,6 +97,7 @@ class SortedBlocks {
 
     // False: the key is not in it.
     virtual bool may_have(const PartitionRange& partition, std::string_view key) const;
+    BlockRow find(const PartitionRange& partition, std::string_view key) const;
     // The place of a key, or -1.
     std::int64_t find_row(const PartitionRange& partition, std::string_view key) const;
     // The first row of the partition that is not below `key`.
@@ -122,6 +129,9 @@ class SortedBlocks {
     };
     // The last block of the partition that does not begin above `key`.
     std::uint32_t block_for(const PartitionRange& partition, std::string_view key) const;
+    // The same, and the block, where its first key decides too.
+    std::uint32_t block_for(const PartitionRange& partition, std::string_view key,
+                            std::shared_ptr<const ColumnBlock>& block) const;
 
     std::shared_ptr<const RowLayout> layout_;
     std::int64_t rows_ = 0;
