@@ -20,7 +20,19 @@ void BlockCache::add(std::uint64_t segment, std::uint32_t block, std::shared_ptr
     bytes_ += made->bytes();
     entries_.push_front({key, std::move(made)});
     places_[key] = entries_.begin();
-    for (auto last = entries_.end(); bytes_ > bytes_max_ && last != entries_.begin();) {
+    give_up();
+}
+
+void BlockCache::take_index(std::size_t bytes) {
+    index_bytes_.fetch_add(bytes);
+    std::lock_guard guard(mutex_);
+    give_up();
+}
+
+void BlockCache::give_up() {
+    std::size_t indexes = index_bytes_.load(std::memory_order_relaxed);
+    std::size_t room = bytes_max_ - std::min(indexes, bytes_max_ - bytes_max_ / 8);
+    for (auto last = entries_.end(); bytes_ > room && last != entries_.begin();) {
         --last;
         // Somebody waits for it, or reads it: giving it up frees nothing yet.
         if (last->block.use_count() > 1) continue;
