@@ -18,7 +18,7 @@ from bench.messages import Row, arrow_of, message
 from bench.race import FULL, Contender, Operation, Paddock, Question, take_turn, turns
 from bench.tiers import TIERS, Tier
 
-SIZES = (100, 10_000, 100_000) if FULL else (100, 1_000)
+SIZES = (100, 10_000, 100_000) if FULL else (100, 10_000)
 MESSAGES = 100
 ROUNDS = 5_000 if FULL else 1_000
 

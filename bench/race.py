@@ -95,6 +95,19 @@ def turns(*questions: Question) -> pytest.MarkDecorator:
     )
 
 
+def note(benchmark: Any, figures: list[tuple[str, str, float, str]], unit: str) -> None:
+    """Records what is no time of calls: (question, contender, figure, goal); `unit`: "bytes", or "s"."""
+    benchmark.group = figures[0][0]
+    benchmark.extra_info.update(
+        unit=unit,
+        figures=[
+            {"question": question, "engine": engine, "value": value, "goal": goal}
+            for question, engine, value, goal in figures
+        ],
+    )
+    benchmark.pedantic(lambda: None, rounds=1)
+
+
 def take_turn(benchmark: Any, paddock: Paddock, question: Question, turn: int, engine: str) -> None:
     """Times one contender once; the record goes to pytest-benchmark's JSON."""
     operation = paddock.operation(question, engine)

@@ -85,6 +85,7 @@ cdef class SelectPlan:
     # The predicate is nothing but `key = constant`, and there is no limit.
     cdef bint point
     cdef bint counts_all
+    cdef bint everybody
     cdef Py_ssize_t arrow_rows
     cdef int64_t bytes_max
     cdef double timeout_s

@@ -67,6 +67,7 @@ class SelectPlan:
         types: tuple[object, ...] = (),
         stored: bool = False,
         parameters: int = 0,
+        everybody: bool = False,
     ) -> None:
         """Raises ValueMismatchError for a plan that cannot be (a comparison with a DECIMAL, an unknown column)."""
     def run(

@@ -106,13 +106,14 @@ cdef class SelectPlan:
     -1), instead of columns. `limit`, `offset`: constants. `arrow_rows`: results of more rows are Arrow. `bytes_max`:
     results of more bytes are left to the query engine (-1: none). `timeout_s`: how long a run may take (0: for ever).
     `result`, `names`, `types`: what `answer` makes, a kind of Cursor; `stored`: its rows hold JSON, still as text.
-    `parameters`: how many the statement takes.
+    `parameters`: how many the statement takes. `everybody`: all partitions are meant, where COUNT(*) is all that is
+    asked.
     """
 
     def __init__(self, Reader reader not None, uint64_t table_id, *, bint shared, columns, predicate=None, order=None,
                  aggregates=(), limit=None, offset=None, Py_ssize_t arrow_rows=4096, int64_t bytes_max=-1,
                  double timeout_s=0.0, type result=Cursor, tuple names=(), tuple types=(), bint stored=False,
-                 Py_ssize_t parameters=0):
+                 Py_ssize_t parameters=0, bint everybody=False):
         cdef Aggregate one
         if not issubclass(result, Cursor):
             raise TypeError(f"{result} is no Cursor")
@@ -154,6 +155,9 @@ cdef class SelectPlan:
             not counted and self.plan.predicate.empty() and self.plan.aggregates.size() == 1
             and <int> self.plan.aggregates[0].kind == ROWS
         )
+        if everybody and not self.counts_all:
+            raise ValueMismatchError("of all partitions together only COUNT(*) is answered", -1, -1)
+        self.everybody = everybody
 
     def _count_slot(self, constant, list given):
         if constant is None:
@@ -369,6 +373,7 @@ cdef class SelectPlan:
         cdef string key
         cdef FoundRow found
         cdef list held = []
+        cdef uint64_t counted_rows
         if snapshot is not None:
             seen = snapshot
         else:
@@ -388,6 +393,10 @@ cdef class SelectPlan:
             if not core.get(self.table_id, partition, string_view(key.data(), key.size()), seen, False, found):
                 return []
             return [self.reader.decode_view(found.row.data, found.row.size, self.columns, found.row.sequence, False)]
+        if self.everybody:
+            with nogil:
+                counted_rows = core.count_all(self.table_id, seen)
+            return [(counted_rows,)]
         if self.counts_all:
             return [(core.count(self.table_id, partition, seen),)]
 

@@ -171,6 +171,7 @@ cdef extern from "store.hpp" namespace "kalam" nogil:
                                                 const vector[int]& columns,
                                                 int64_t batch_rows) except +raise_core_error
         uint64_t count(uint64_t table_id, string_view partition, uint64_t snapshot) except +raise_core_error
+        uint64_t count_all(uint64_t table_id, uint64_t snapshot) except +raise_core_error
         vector[string] partitions(uint64_t table_id) except +raise_core_error
 
     cdef cppclass StoreOptions:

@@ -90,7 +90,10 @@ class Readable:
         cold: bool = True,
     ) -> list[object]:
         """The same as Arrow: objects with `__arrow_c_array__`, fields named f0, f1, … in the order of `columns`."""
-    def count(self, table_id: int, partition: bytes, snapshot: int) -> int: ...
+    def count(self, table_id: int, partition: bytes, snapshot: int) -> int:
+        """Rows that live at `snapshot`."""
+    def count_all(self, table_id: int, snapshot: int) -> int:
+        """The same of all partitions together."""
     def partitions(self, table_id: int) -> list[bytes]:
         """Every partition that ever had a row."""
 

@@ -252,6 +252,14 @@ cdef class Readable:
         """Rows that live at `snapshot`."""
         return self.readable().count(table_id, view(partition), snapshot)
 
+    def count_all(self, uint64_t table_id, uint64_t snapshot):
+        """The same of all partitions together."""
+        cdef const CppReadable* below = self.readable()
+        cdef uint64_t rows
+        with nogil:
+            rows = below.count_all(table_id, snapshot)
+        return rows
+
     def partitions(self, uint64_t table_id):
         """Every partition that ever had a row."""
         cdef vector[string] names = self.readable().partitions(table_id)

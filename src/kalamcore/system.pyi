@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Never, final
 
+def release_free_memory() -> None:
+    """Gives back to the operating system what the allocator keeps for later: after work that took much."""
+
 @final
 class FileSystem:
     """A file system of the core; every method raises IoError with errno, operation and path."""

@@ -7,6 +7,9 @@ from libcpp.utility cimport move, pair
 
 import os
 
+cdef extern from "huge_pages.hpp" namespace "kalam":
+    void cpp_release_free_memory "kalam::release_free_memory"() noexcept nogil
+
 cdef extern from *:
     """
     #include "clock.hpp"
@@ -41,6 +44,12 @@ cdef tuple OPERATIONS = (
     "open", "read", "write", "preallocate", "truncate", "sync", "close", "list", "rename", "remove",
     "make_directory", "sync_directory", "lock_directory",
 )
+
+
+def release_free_memory():
+    """Gives back to the operating system what the allocator keeps for later: after work that took much."""
+    with nogil:
+        cpp_release_free_memory()
 
 
 cdef int position(tuple names, str name, str what) except -1:

@@ -26,7 +26,7 @@ from kalamdb.errors import (
     UndefinedTable,
 )
 from kalamdb.execution import simple_select, write_plan
-from kalamdb.execution.audited import entry_of, is_audited
+from kalamdb.execution.audited import entry_of, entry_of_reading, is_audited
 from kalamdb.execution.context import Context
 from kalamdb.execution.execute import authorize_beforehand, changes_what_exists, execute
 from kalamdb.execution.transaction import OpenTransaction, snapshot_gone
@@ -280,6 +280,11 @@ class Session:
             self._database.audit.write(entry)
         else:
             self._write_audit(entry)
+
+    def note_reading(self, target: str) -> None:
+        """Write a row of the audit log for what is read across users, before it is."""
+        if not self._database.read_only:
+            self._database.audit.write(entry_of_reading(target, self._actor, self.user, self._address))
 
     def _write_audit(self, entry: AuditEntry) -> None:
         """Of what was refused: it stays refused where the row cannot be written."""

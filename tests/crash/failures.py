@@ -50,7 +50,7 @@ class Step:
     statements: tuple[tuple[str, tuple[object, ...]], ...]
 
     def run(self, db: Database) -> None:
-        session = db.session(self.user)
+        session = db.session(self.user, "system" if self.user == "root" else "service")
         if len(self.statements) == 1:
             session.execute(*self.statements[0])
             return

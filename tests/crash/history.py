@@ -211,7 +211,8 @@ class History:
         return result
 
     def session(self, user: str = "root") -> Session:
-        return self.db.session(user, durability="normal" if self.normal else "full")
+        role = "system" if user == "root" else "service"
+        return self.db.session(user, role, durability="normal" if self.normal else "full")
 
     # The script
 

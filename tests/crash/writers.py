@@ -54,7 +54,7 @@ def rows_after(number: int) -> dict[int, str]:
 
 
 def write(db: kalamdb.Database, thread: int, number: int) -> None:
-    session = db.session(f"writer{thread}")
+    session = db.session(f"writer{thread}", role="service")
     while True:
         sql, parameters = statement(number)
         try:

@@ -27,7 +27,9 @@ def test_system_stats_are_the_same(notes):
 
 def test_rows_are_counted_in_the_tier_where_they_are(notes):
     before = notes.stats()
-    notes.session("alice").executemany("INSERT INTO app.notes VALUES (?, 'x')", [[n] for n in range(100)])
+    notes.session("alice", role="service").executemany(
+        "INSERT INTO app.notes VALUES (?, 'x')", [[n] for n in range(100)]
+    )
     in_memory = notes.stats()
     assert in_memory["memtable_entries"] - before["memtable_entries"] == 100
     assert in_memory["rows"] - before["rows"] == 100
@@ -50,7 +52,9 @@ def test_rows_are_counted_in_the_tier_where_they_are(notes):
 
 
 def test_memory_is_the_sum_of_what_takes_it(notes):
-    notes.session("alice").executemany("INSERT INTO app.notes VALUES (?, 'x')", [[n] for n in range(100)])
+    notes.session("alice", role="service").executemany(
+        "INSERT INTO app.notes VALUES (?, 'x')", [[n] for n in range(100)]
+    )
     notes.flush()
     assert notes.execute("SELECT body FROM app.notes WHERE id = 7").fetchone() == ("x",)
     found = notes.stats()

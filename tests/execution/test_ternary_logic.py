@@ -57,7 +57,7 @@ def spread(db: Database) -> None:
     db.flush()
     for step in (db.checkpoint, lambda: None):
         for user in ("alice", "bob"):
-            session = db.session(user)
+            session = db.session(user, role="service")
             for table in KEYS:
                 session.execute(f"UPDATE {table} SET small = small WHERE number >= 0")
                 session.execute(f"DELETE FROM {table} WHERE number = 99")

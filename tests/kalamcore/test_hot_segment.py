@@ -264,3 +264,18 @@ def test_a_result_of_arrow_outlives_the_segment_it_came_from() -> None:
     table.validate(full=True)
     assert table["f0"].to_pylist() == list(range(3000))
     assert table["f1"].to_pylist() == [str(n) for n in range(3000)]
+
+
+def test_indexes_take_of_the_cache_what_they_need() -> None:
+    """Of many users with few rows the index is as large as the rows; both together stay within the setting."""
+    users = {f"user{number:05}".encode(): [(1, "x" * 100), (2, "y" * 100)] for number in range(4_000)}
+    files, _ = written(NUMBERS, users)
+    reader = Reader([NUMBERS], [None, None])
+    room = 1_000_000
+    store = opened(files.crash(), NUMBERS, reader, ["id", "body"], hot_cache_bytes=room)
+    for user in users:
+        assert len(store.scan(TABLE, user, store.snapshot(), reader)) == 2
+
+    found = store.statistics()
+    assert found["hot_index_bytes"] > room // 4
+    assert 0 < found["hot_cache_bytes"] + found["hot_index_bytes"] <= room

@@ -131,6 +131,7 @@ class StoreModel(RuleBasedStateMachine):
         reader, rows = self.pinned[data.draw(st.integers(0, len(self.pinned) - 1))]
         for user in USERS:
             self.check(reader, reader.snapshot, user, rows[user])  # type: ignore[attr-defined]
+        self.check_count(reader, reader.snapshot, rows)  # type: ignore[attr-defined]
 
     @precondition(lambda self: self.pinned)
     @rule(data=st.data())
@@ -201,6 +202,12 @@ class StoreModel(RuleBasedStateMachine):
         for user in USERS:
             self.check(self.store, self.store.snapshot(), user, self.rows[user])
         assert self.store.partitions(TABLE) == sorted(user for user in USERS if self.rows[user])
+        self.check_count(self.store, self.store.snapshot(), self.rows)
+
+    def check_count(self, store: Readable, snapshot: int, rows: Rows) -> None:
+        """Of all users together."""
+        living = sum(not deleted for of_user in rows.values() for _, deleted in of_user.values())
+        assert store.count_all(TABLE, snapshot) == living
 
     def teardown(self) -> None:
         if hasattr(self, "store"):

@@ -14,7 +14,7 @@ constexpr std::size_t kBlockBytesMax = kHugePageBytes;
 
 char* take(std::size_t size) {
     if (size < kBlockBytesMax) return static_cast<char*>(::operator new(size));
-    char* block = static_cast<char*>(::operator new(size, std::align_val_t(kBlockBytesMax)));
+    char* block = static_cast<char*>(take_pages(size));
     expect_whole_write(block, size);
     return block;
 }
@@ -23,7 +23,7 @@ char* take(std::size_t size) {
 
 void Arena::Free::operator()(char* block) const {
     if (size >= kBlockBytesMax) {
-        ::operator delete(block, std::align_val_t(kBlockBytesMax));
+        give_back_pages(block, size);
     } else {
         ::operator delete(block);
     }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "errors.hpp"
+#include "huge_pages.hpp"
 #include "segment_writing.hpp"
 #include "store.hpp"
 
@@ -16,6 +17,8 @@ namespace {
 
 // Hot segments of a table are merged when these many are of like size.
 constexpr std::size_t kSegmentsOfLikeSize = 4;
+// After a checkpoint of so many, memory that the allocator keeps is given back.
+constexpr std::uint64_t kManyRows = 100'000;
 constexpr auto kPause = std::chrono::seconds(1);
 // Beside small memtables a few commits more may be in memory than the setting says.
 constexpr std::uint64_t kWaitedForBytesMin = 64u << 10;
@@ -52,6 +55,8 @@ std::uint64_t Store::checkpoint() {
         std::uint64_t rows = write_segments();
         checkpoint_fails_.store(false, std::memory_order_release);
         memory_freed_.notify_all();
+        // Blocks that were merged, and batches that were written, were many.
+        if (rows >= kManyRows) release_free_memory();
         return rows;
     } catch (const IoError& error) {
         if (!lacks_room(error)) poison(error.what());

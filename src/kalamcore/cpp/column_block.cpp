@@ -42,6 +42,36 @@ std::int64_t integer_at(Type type, const BlockColumn& column, std::int64_t row) 
     }
 }
 
+std::uint8_t width_of(Type type) {
+    switch (type) {
+        case Type::kBoolean:
+            return 0;
+        case Type::kSmallInt:
+            return 2;
+        case Type::kInt:
+        case Type::kDate:
+        case Type::kFloat:
+            return 4;
+        case Type::kDecimal:
+            return 16;
+        default:
+            return 8;
+    }
+}
+
+template <class T>
+std::int64_t first_not_below(const char* values, std::int64_t begin, std::int64_t end, std::int64_t key) {
+    while (begin < end) {
+        std::int64_t middle = begin + (end - begin) / 2;
+        if (load<T>(values + static_cast<std::int64_t>(sizeof(T)) * middle) < key) {
+            begin = middle + 1;
+        } else {
+            end = middle;
+        }
+    }
+    return begin;
+}
+
 std::uint64_t big_endian(std::string_view key) {
     std::uint64_t value = 0;
     for (int at = 0; at < 8; at++)
@@ -64,6 +94,12 @@ ColumnBlock::ColumnBlock(std::shared_ptr<const RowLayout> layout, std::int64_t r
                                 std::to_string(layout_->size()) + " and two",
                             -1, -1);
     }
+    for (std::size_t at = 0; at < layout_->size(); at++) {
+        Type type = layout_->columns()[at].type;
+        columns_[at].text = is_variable(type) || type == Type::kUuid;
+        columns_[at].width = columns_[at].text ? 4 : width_of(type);
+    }
+    columns_[layout_->size()].width = 8;
     sequences_ = columns_[layout_->size()].values;
     deleted_ = reinterpret_cast<const std::uint8_t*>(columns_[layout_->size() + 1].values);
     Type key = layout_->columns()[layout_->key()].type;
@@ -99,6 +135,13 @@ int ColumnBlock::compare_key(std::int64_t row, std::string_view key) const {
 }
 
 std::int64_t ColumnBlock::lower_bound(std::int64_t begin, std::int64_t end, std::string_view key) const {
+    if (integer_key_ && key.size() == 8) {
+        const BlockColumn& column = columns_[layout_->key()];
+        auto number = static_cast<std::int64_t>(big_endian(key) ^ std::uint64_t{1} << 63);
+        if (column.width == 8) return first_not_below<std::int64_t>(column.values, begin, end, number);
+        if (column.width == 4) return first_not_below<std::int32_t>(column.values, begin, end, number);
+        return first_not_below<std::int16_t>(column.values, begin, end, number);
+    }
     while (begin < end) {
         std::int64_t middle = begin + (end - begin) / 2;
         if (compare_key(middle, key) < 0) {
@@ -108,6 +151,22 @@ std::int64_t ColumnBlock::lower_bound(std::int64_t begin, std::int64_t end, std:
         }
     }
     return begin;
+}
+
+void ColumnBlock::expect_slots(std::int64_t row) const {
+    for (const BlockColumn& column : columns_) {
+        // Bits of all rows lie side by side.
+        if (column.width) __builtin_prefetch(column.values + column.width * row);
+    }
+}
+
+void ColumnBlock::expect_bytes(std::int64_t row) const {
+    for (const BlockColumn& column : columns_) {
+        if (!column.text || !column.values) continue;
+        const char* bytes = column.bytes + load<std::int32_t>(column.values + 4 * row);
+        __builtin_prefetch(bytes);
+        __builtin_prefetch(bytes + 64);
+    }
 }
 
 void ColumnBlock::append_row(std::int64_t row, std::string& out) const {

@@ -21,6 +21,8 @@ struct BlockColumn {
     const char* values = nullptr;            // of a text column: int32 offsets
     const char* bytes = nullptr;             // of a text column
     std::int64_t null_count = 0;
+    std::uint8_t width = 0;  // bytes of a value, or of an offset; 0: bits. Set by ColumnBlock.
+    bool text = false;       // likewise
 };
 
 class ColumnBlock {
@@ -44,6 +46,10 @@ class ColumnBlock {
     int compare_key(std::int64_t row, std::string_view key) const;
     // The first row of [begin, end) whose key is not below `key`. REQUIRES: they are sorted by key.
     std::int64_t lower_bound(std::int64_t begin, std::int64_t end, std::string_view key) const;
+
+    // Hints that a row is about to be read: of all its values; then, once those are there, of its texts.
+    void expect_slots(std::int64_t row) const;
+    void expect_bytes(std::int64_t row) const;
 
     // Appends the row as it would be in the memtable, in the block's own layout.
     void append_row(std::int64_t row, std::string& out) const;

@@ -151,6 +151,8 @@ std::shared_ptr<HotSegment> HotSegment::open(FileSystem& files, const std::strin
         throw Corruption(path, index_offset, std::string("its index makes no sense: ") + error.what());
     }
     if (entry.sequence_base) segment->begin_at(entry.sequence_base);
+    cache.take_index(segment->index_bytes());
+    segment->index_taken_ = segment->index_bytes();
     if (cache.take_file()) segment->file_ = std::move(file);
     return segment;
 }
@@ -168,6 +170,7 @@ void HotSegment::begin_at(std::uint64_t base) {
 }
 
 HotSegment::~HotSegment() {
+    cache_.give_back_index(index_taken_);
     if (file_) cache_.give_back_file();
 }
 
@@ -225,6 +228,9 @@ void HotSegment::read_index(std::string_view at, const std::string&) {
         block.bytes = static_cast<std::uint32_t>(bytes);
         blocks_.push_back(block);
     }
+    places_.shrink_to_fit();
+    parts_.shrink_to_fit();
+    blocks_.shrink_to_fit();
     if (row != rows_) throw Error("its blocks have another number of rows");
     count = take_varint(at);
     std::int64_t begin = 0;

@@ -61,7 +61,7 @@ class HotSegment final : public SortedBlocks {
     // Bytes that its index takes.
     std::size_t index_bytes() const {
         return index_.size() + partitions_.size() * sizeof(PartitionRange) + parts_.size() * sizeof(Part) +
-               blocks_.size() * (sizeof(Block) + sizeof(Place));
+               blocks_.size() * (sizeof(Block) + sizeof(Place)) + names_.size() * sizeof(std::uint32_t);
     }
 
     // Null where the segment has no row of the partition.
@@ -98,6 +98,7 @@ class HotSegment final : public SortedBlocks {
     FileSystem& files_;
     const std::string path_;
     BlockCache& cache_;
+    std::size_t index_taken_ = 0;  // of the cache's room
     HotSegmentEntry entry_;
     std::unique_ptr<File> file_;  // null: it is opened for each read
     std::string index_;

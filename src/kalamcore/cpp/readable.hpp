@@ -27,17 +27,18 @@ class ColumnBlock;
 class BlockFilter {
   public:
     virtual ~BlockFilter() = default;
-    virtual bool wants(const ColumnBlock& block, std::int64_t row) const = 0;
+    // Moves those of these rows that are wanted to the front, in the order they came; how many.
+    virtual std::size_t keep(const ColumnBlock& block, std::uint32_t* rows, std::size_t count) const = 0;
 };
 
 // Rows in the order they were asked for, some at a time.
 class RowSource {
   public:
     virtual ~RowSource() = default;
-    // From now on rows of blocks that the filter does not want may be left out; with `in_place`, they come
-    // without their bytes (data is null), as what is merged with it must know of them. REQUIRES: nothing was
-    // asked for yet; the filter outlives the source.
-    virtual void only(const BlockFilter& /*filter*/, bool /*in_place*/) {}
+    // From now on rows of blocks that the filter does not want are left out; with `in_place`, they come
+    // without their bytes (data is null), as what is merged with it must know of them. False where it has no
+    // blocks, and leaves out nothing. REQUIRES: nothing was asked for yet; the filter outlives the source.
+    virtual bool only(const BlockFilter& /*filter*/, bool /*in_place*/) { return false; }
     // Up to `max` rows; fewer only at the end. They are valid while the source is, or until forget. `keys`,
     // where given, gets their keys; REQUIRES: the source was asked for with keys.
     virtual std::size_t next(RowRef* out, std::size_t max, std::string_view* keys = nullptr) = 0;
@@ -65,6 +66,8 @@ class Readable {
                                             bool deleted, bool with_keys = false) const = 0;
     virtual std::uint64_t count(std::uint64_t table_id, std::string_view partition,
                                 std::uint64_t snapshot) const = 0;
+    // The same of all partitions together.
+    virtual std::uint64_t count_all(std::uint64_t table_id, std::uint64_t snapshot) const = 0;
     // Every partition that ever had a row, sorted.
     virtual std::vector<std::string> partitions(std::uint64_t table_id) const = 0;
     // In no order that is promised. `columns`: as ArrowBuilder takes them. Batches have up to about

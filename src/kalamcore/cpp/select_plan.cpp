@@ -11,6 +11,7 @@ namespace kalam {
 namespace {
 
 constexpr std::size_t kRowsAtOnce = 128;
+constexpr std::size_t kRowsAtLeast = 16;
 // Lists longer than this are sorted and searched by halves.
 constexpr std::uint32_t kListMax = 16;
 
@@ -68,6 +69,45 @@ bool less(Family family, const Constant& a, const Constant& b) {
             return total(a.real + 0.0) < total(b.real + 0.0);
         default:
             return a.bytes < b.bytes;
+    }
+}
+
+// Moves the rows that are wanted to the front.
+template <class Wanted>
+std::size_t kept(std::uint32_t* rows, std::size_t count, Wanted wanted) {
+    std::size_t taken = 0;
+    for (std::size_t at = 0; at < count; at++) {
+        std::uint32_t row = rows[at];
+        rows[taken] = row;
+        taken += wanted(row);
+    }
+    return taken;
+}
+
+template <class T>
+std::size_t kept_integers(Test test, const BlockColumn& column, std::int64_t constant, std::uint32_t* rows,
+                          std::size_t count) {
+    auto with = [&](auto holds) {
+        const char* values = column.values;
+        const std::uint8_t* validity = column.null_count ? column.validity : nullptr;
+        return kept(rows, count, [=](std::uint32_t row) {
+            std::int64_t value = load<T>(values + sizeof(T) * row);
+            return holds(value, constant) && (!validity || ColumnBlock::bit(validity, row));
+        });
+    };
+    switch (test) {
+        case Test::kEqual:
+            return with([](std::int64_t a, std::int64_t b) { return a == b; });
+        case Test::kNotEqual:
+            return with([](std::int64_t a, std::int64_t b) { return a != b; });
+        case Test::kLess:
+            return with([](std::int64_t a, std::int64_t b) { return a < b; });
+        case Test::kLessEqual:
+            return with([](std::int64_t a, std::int64_t b) { return a <= b; });
+        case Test::kGreater:
+            return with([](std::int64_t a, std::int64_t b) { return a > b; });
+        default:
+            return with([](std::int64_t a, std::int64_t b) { return a >= b; });
     }
 }
 
@@ -192,7 +232,7 @@ Selection::Selection(const SelectPlan& plan, const Readable& store, const RowRea
         return step.column >= 0 &&
                layout.columns()[static_cast<std::size_t>(step.column)].type == Type::kUuid;
     });
-    if (in_blocks && !plan.predicate.empty()) source_->only(*this, false);
+    if (in_blocks && !plan.predicate.empty()) left_out_ = source_->only(*this, false);
 }
 
 // Narrows the rows to look at by what must hold of the key. Every row is still judged by the whole predicate.
@@ -305,10 +345,41 @@ bool Selection::holds(const Cells& cells) const {
     return true;
 }
 
-// The predicate again, of what is no row yet.
-bool Selection::wants(const ColumnBlock& block, std::int64_t row) const {
-    if (block.layout().version() != reader_.layout().version()) return true;
-    return holds([&](int column) { return block.cell(row, static_cast<std::size_t>(column)); });
+// The predicate again, of what are no rows yet.
+std::size_t Selection::keep(const ColumnBlock& block, std::uint32_t* rows, std::size_t count) const {
+    if (block.layout().version() != reader_.layout().version()) return count;
+    if (plain_) {
+        for (const Step& step : plan_.predicate) {
+            if (step.test != Test::kAnd) count = keep(step, block, rows, count);
+        }
+        return count;
+    }
+    return kept(rows, count, [&](std::uint32_t row) {
+        return holds([&](int column) { return block.cell(row, static_cast<std::size_t>(column)); });
+    });
+}
+
+// Those for which one test holds, column by column.
+std::size_t Selection::keep(const Step& step, const ColumnBlock& block, std::uint32_t* rows,
+                            std::size_t count) const {
+    const BlockColumn& column = block.column(step.column);
+    bool compared = step.test >= Test::kEqual && step.test <= Test::kGreaterEqual;
+    if (compared && step.family == Family::kInteger && !constants_[step.constant].null) {
+        std::int64_t constant = constants_[step.constant].integer;
+        switch (column.width) {
+            case 2:
+                return kept_integers<std::int16_t>(step.test, column, constant, rows, count);
+            case 4:
+                return kept_integers<std::int32_t>(step.test, column, constant, rows, count);
+            case 8:
+                return kept_integers<std::int64_t>(step.test, column, constant, rows, count);
+            default:
+                break;
+        }
+    }
+    auto at = static_cast<std::size_t>(step.column);
+    return kept(rows, count,
+                [&](std::uint32_t row) { return judge_cell(step, block.cell(row, at)) == Truth::kTrue; });
 }
 
 inline Selection::Truth Selection::judge_cell(const Step& step, const Cell& cell) const {
@@ -436,10 +507,12 @@ bool Selection::step(std::size_t rows_max) {
         }
         RowRef chunk[kRowsAtOnce];
         std::size_t asked = kRowsAtOnce;
-        // No more than the answer has room for, where every row is in it.
-        if (plan_.predicate.empty() && !sorts_ && plan_.aggregates.empty() && limit_ < kRowsAtOnce) {
-            asked = std::min<std::uint64_t>(
-                asked, limit_ - rows_.size() + std::min<std::uint64_t>(offset_ - skipped_, asked));
+        // No more than the answer has room for, where every row is in it; hardly more where most of those
+        // that are not in it were left out.
+        bool all = plan_.predicate.empty();
+        if ((all || left_out_) && !sorts_ && plan_.aggregates.empty() && limit_ < kRowsAtOnce) {
+            std::uint64_t room = limit_ - rows_.size() + std::min<std::uint64_t>(offset_ - skipped_, asked);
+            asked = std::min<std::uint64_t>(asked, all ? room : std::max<std::uint64_t>(room, kRowsAtLeast));
         }
         std::size_t count = source_->next(chunk, asked);
         if (!plan_.predicate.empty() || sorts_ || !plan_.aggregates.empty()) {

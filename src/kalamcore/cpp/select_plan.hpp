@@ -124,7 +124,9 @@ class Selection final : private BlockFilter {
     Truth judge_in(const Step& step, const Cell& cell) const;
     template <class Cells>
     bool holds(const Cells& cells) const;
-    bool wants(const ColumnBlock& block, std::int64_t row) const override;
+    std::size_t keep(const ColumnBlock& block, std::uint32_t* rows, std::size_t count) const override;
+    std::size_t keep(const Step& step, const ColumnBlock& block, std::uint32_t* rows,
+                     std::size_t count) const;
     bool take(const RowRef& row);
     void aggregate(const RowRef& row, const RowView& view);
     template <class Work>
@@ -156,9 +158,10 @@ class Selection final : private BlockFilter {
     const std::uint64_t limit_;
     const std::uint64_t offset_;
 
-    bool sorts_ = false;    // the order is not the key's
-    bool by_keys_ = false;  // only the rows of keys_
-    bool plain_ = false;    // the predicate is one test, or tests that are all joined by AND
+    bool sorts_ = false;     // the order is not the key's
+    bool by_keys_ = false;   // only the rows of keys_
+    bool plain_ = false;     // the predicate is one test, or tests that are all joined by AND
+    bool left_out_ = false;  // the source leaves out some of what the predicate does not hold for
     bool done_ = false;
     std::vector<std::string> keys_;
     std::size_t next_key_ = 0;

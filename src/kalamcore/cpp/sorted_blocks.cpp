@@ -20,7 +20,19 @@ void BlockCache::add(std::uint64_t segment, std::uint32_t block, std::shared_ptr
     bytes_ += made->bytes();
     entries_.push_front({key, std::move(made)});
     places_[key] = entries_.begin();
-    for (auto last = entries_.end(); bytes_ > bytes_max_ && last != entries_.begin();) {
+    give_up();
+}
+
+void BlockCache::take_index(std::size_t bytes) {
+    index_bytes_.fetch_add(bytes);
+    std::lock_guard guard(mutex_);
+    give_up();
+}
+
+void BlockCache::give_up() {
+    std::size_t indexes = index_bytes_.load(std::memory_order_relaxed);
+    std::size_t room = bytes_max_ - std::min(indexes, bytes_max_ - bytes_max_ / 8);
+    for (auto last = entries_.end(); bytes_ > room && last != entries_.begin();) {
         --last;
         // Somebody waits for it, or reads it: giving it up frees nothing yet.
         if (last->block.use_count() > 1) continue;
@@ -66,6 +78,9 @@ bool SortedBlocks::may_have(const PartitionRange& partition, std::string_view ke
 }
 
 std::uint32_t SortedBlocks::block_of(std::int64_t row) const {
+    // The rows of a table without users are asked for by their ends.
+    if (row < places_.front().rows) return 0;
+    if (row >= places_.back().first_row) return block_count() - 1;
     auto above =
         std::upper_bound(places_.begin(), places_.end(), row,
                          [](std::int64_t wanted, const Place& place) { return wanted < place.first_row; });
@@ -75,7 +90,7 @@ std::uint32_t SortedBlocks::block_of(std::int64_t row) const {
 std::uint32_t SortedBlocks::block_for(const PartitionRange& partition, std::string_view key) const {
     // Blocks after the partition's first begin with a key of it.
     std::uint32_t low = block_of(partition.begin);
-    std::uint32_t high = block_of(partition.end - 1);
+    std::uint32_t high = partition.end <= block_end(low) ? low : block_of(partition.end - 1);
     while (low < high) {
         std::uint32_t middle = low + (high - low + 1) / 2;
         if (places_[middle].first_key <= key) {
@@ -87,17 +102,39 @@ std::uint32_t SortedBlocks::block_for(const PartitionRange& partition, std::stri
     return low;
 }
 
+std::uint32_t SortedBlocks::block_for(const PartitionRange& partition, std::string_view key,
+                                      std::shared_ptr<const ColumnBlock>& found) const {
+    std::uint32_t at = block_for(partition, key);
+    found = block(at);
+    // Of a first key that was cut off, the block itself says whether it is above.
+    while (places_[at].cut && places_[at].first_row > partition.begin && found->compare_key(0, key) > 0) {
+        found = block(--at);
+    }
+    return at;
+}
+
 std::int64_t SortedBlocks::lower_bound(const PartitionRange& partition, std::string_view key) const {
     if (partition.begin == partition.end || key <= partition.low) return partition.begin;
     if (key > partition.high) return partition.end;
-    std::uint32_t at = block_for(partition, key);
-    // Of a first key that was cut off, the block itself says whether it is above.
-    while (places_[at].cut && places_[at].first_row > partition.begin && block(at)->compare_key(0, key) > 0)
-        at--;
+    std::shared_ptr<const ColumnBlock> found;
+    std::uint32_t at = block_for(partition, key, found);
     std::int64_t first = places_[at].first_row;
     std::int64_t begin = std::max(partition.begin, first);
     std::int64_t end = std::min(partition.end, first + places_[at].rows);
-    return first + block(at)->lower_bound(begin - first, end - first, key);
+    return first + found->lower_bound(begin - first, end - first, key);
+}
+
+BlockRow SortedBlocks::find(const PartitionRange& partition, std::string_view key) const {
+    if (partition.begin == partition.end || !may_have(partition, key)) return {};
+    std::shared_ptr<const ColumnBlock> found;
+    std::uint32_t at = block_for(partition, key, found);
+    std::int64_t first = places_[at].first_row;
+    std::int64_t begin = std::max(partition.begin, first) - first;
+    std::int64_t end = std::min(partition.end - first, places_[at].rows);
+    std::int64_t row = found->lower_bound(begin, end, key);
+    // The first key of the block behind it is above.
+    if (row == end || found->compare_key(row, key) != 0) return {};
+    return {std::move(found), row};
 }
 
 std::int64_t SortedBlocks::find_row(const PartitionRange& partition, std::string_view key) const {

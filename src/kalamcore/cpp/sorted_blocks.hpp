@@ -18,7 +18,8 @@
 
 namespace kalam {
 
-// Decoded blocks of many segments, the least recently used given up first, but none that somebody holds.
+// Decoded blocks of many segments, the least recently used given up first, but none that somebody holds. What
+// else the segments keep in memory counts too, and leaves blocks the less, but an eighth at least.
 //
 // Thread safety: every method may be called from any thread.
 class BlockCache {
@@ -32,6 +33,9 @@ class BlockCache {
     void clear();
     std::size_t bytes() const;
     std::size_t bytes_max() const { return bytes_max_; }
+    // What a segment keeps for as long as it is open; give_back_index is then owed.
+    void take_index(std::size_t bytes);
+    void give_back_index(std::size_t bytes) { index_bytes_.fetch_sub(bytes); }
     // Whether one more segment may keep its file open; give_back_file is then owed. The others open theirs
     // for each read, so that a database of many tables does not run out of descriptors.
     bool take_file() { return files_.fetch_add(1) < kFilesMax || (files_.fetch_sub(1), false); }
@@ -44,9 +48,13 @@ class BlockCache {
     };
     static std::uint64_t key_of(std::uint64_t segment, std::uint32_t block) { return segment << 24 | block; }
 
+    // REQUIRES: the lock.
+    void give_up();
+
     static constexpr int kFilesMax = 128;
 
     const std::size_t bytes_max_;
+    std::atomic<std::size_t> index_bytes_{0};
     std::atomic<int> files_{0};
     mutable std::mutex mutex_;
     std::list<Entry> entries_;  // the most recently used first
@@ -67,6 +75,12 @@ struct ScanMemory {
         size = wanted;
         from = to = 0;
     }
+};
+
+// Where a row is; without a block there is none.
+struct BlockRow {
+    std::shared_ptr<const ColumnBlock> block;
+    std::int64_t row = 0;
 };
 
 // The rows of one partition within a segment.
@@ -91,6 +105,7 @@ class SortedBlocks {
 
     // False: the key is not in it.
     virtual bool may_have(const PartitionRange& partition, std::string_view key) const;
+    BlockRow find(const PartitionRange& partition, std::string_view key) const;
     // The place of a key, or -1.
     std::int64_t find_row(const PartitionRange& partition, std::string_view key) const;
     // The first row of the partition that is not below `key`.
@@ -122,6 +137,9 @@ class SortedBlocks {
     };
     // The last block of the partition that does not begin above `key`.
     std::uint32_t block_for(const PartitionRange& partition, std::string_view key) const;
+    // The same, and the block, where its first key decides too.
+    std::uint32_t block_for(const PartitionRange& partition, std::string_view key,
+                            std::shared_ptr<const ColumnBlock>& block) const;
 
     std::shared_ptr<const RowLayout> layout_;
     std::int64_t rows_ = 0;

@@ -795,6 +795,22 @@ std::uint64_t View::count(std::uint64_t table_id, std::string_view partition, st
     return store_->streams_.count(table_id, partition, snapshot, store_->stream_now_us(store_->snapshot()));
 }
 
+std::uint64_t View::count_all(std::uint64_t table_id, std::uint64_t snapshot) const {
+    std::uint64_t rows = 0;
+    if (has_cold(table_id)) {
+        for (const std::string& partition : partitions(table_id))
+            rows += count(table_id, partition, snapshot);
+        return rows;
+    }
+    if (store_->streams_.any()) {
+        std::int64_t now_us = store_->stream_now_us(store_->snapshot());
+        for (const std::string& partition : store_->streams_.partitions(table_id, snapshot)) {
+            rows += store_->streams_.count(table_id, partition, snapshot, now_us);
+        }
+    }
+    return rows + count_all_rows(tiers_, table_id, snapshot);
+}
+
 std::vector<std::string> View::partitions(std::uint64_t table_id) const {
     std::vector<std::string> names = store_->streams_.any() ? store_->streams_.partitions(table_id, snapshot_)
                                                             : std::vector<std::string>();
@@ -810,7 +826,7 @@ std::vector<std::string> View::partitions(std::uint64_t table_id) const {
             for (const PartitionRange& range : segment->partitions()) names.emplace_back(range.name);
         }
     }
-    if (with_cold_ && tiers_->cold->any() && tiers_->cold->has_table(table_id)) {
+    if (has_cold(table_id)) {
         std::string low = cold_partition_key(table_id, {});
         std::string high = low;
         high.back()++;

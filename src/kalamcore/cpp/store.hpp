@@ -244,6 +244,7 @@ class View final : public Readable {
                                     bool with_keys = false) const override;
     std::uint64_t count(std::uint64_t table_id, std::string_view partition,
                         std::uint64_t snapshot) const override;
+    std::uint64_t count_all(std::uint64_t table_id, std::uint64_t snapshot) const override;
     std::vector<std::string> partitions(std::uint64_t table_id) const override;
     std::vector<ArrowBatch> rows_as_arrow(std::uint64_t table_id, std::string_view partition,
                                           std::uint64_t snapshot, const Bounds& bounds, bool deleted,
@@ -258,6 +259,10 @@ class View final : public Readable {
     friend class Store;
 
     const Store* store_ = nullptr;
+    bool has_cold(std::uint64_t table_id) const {
+        return with_cold_ && tiers_->cold->any() && tiers_->cold->has_table(table_id);
+    }
+
     std::shared_ptr<const Tiers> tiers_;
     std::uint64_t snapshot_ = 0;
     bool with_cold_ = true;
@@ -314,6 +319,9 @@ class Store final : public Readable {
     std::uint64_t count(std::uint64_t table_id, std::string_view partition,
                         std::uint64_t snapshot) const override {
         return pin().count(table_id, partition, snapshot);
+    }
+    std::uint64_t count_all(std::uint64_t table_id, std::uint64_t snapshot) const override {
+        return pin().count_all(table_id, snapshot);
     }
     std::vector<std::string> partitions(std::uint64_t table_id) const override {
         return pin().partitions(table_id);

@@ -22,6 +22,8 @@ constexpr std::int64_t kRowsForThreads = 262144;
 constexpr std::size_t kThreadsMax = 4;
 // Blocks of so many pieces between rows that are not to be shown are copied into larger batches.
 constexpr std::size_t kPiecesMax = 1;
+// Room for a row of usual size.
+constexpr std::size_t kRowBytes = 256;
 
 RowRef reference(const Version& version) {
     return {version.data(), version.length, version.sequence, version.deleted};
@@ -73,9 +75,13 @@ std::pair<std::int64_t, std::int64_t> bounded(const SortedBlocks& segment, const
 // Rows of a segment, encoded as they are asked for.
 class SegmentRows final : public RowSource {
   public:
-    SegmentRows(const SortedBlocks& segment, std::int64_t begin, std::int64_t end, std::uint64_t snapshot,
-                bool reverse, bool deleted, std::shared_ptr<const void> hold)
+    // REQUIRES: begin to end are rows of `range`.
+    SegmentRows(const SortedBlocks& segment, const PartitionRange& range, std::int64_t begin,
+                std::int64_t end, std::uint64_t snapshot, bool reverse, bool deleted,
+                std::shared_ptr<const void> hold)
         : segment_(segment),
+          above_(range.sequence_max > snapshot),
+          tombstones_(range.tombstones > 0),
           begin_(begin),
           end_(end),
           snapshot_(snapshot),
@@ -87,25 +93,25 @@ class SegmentRows final : public RowSource {
         given_.emplace_back();
         std::string& bytes = given_.back();
         places_.clear();
-        while (places_.size() < max && begin_ < end_) {
-            std::int64_t row = reverse_ ? end_ - 1 : begin_;
-            if (!block_ || row < block_begin_ || row >= block_begin_ + block_->rows()) {
-                std::uint32_t at = segment_.block_of(row);
-                block_ = segment_.block(at);
-                block_begin_ = segment_.block_begin(at);
+        while (places_.size() < max) {
+            if (at_ == looked_at_ && !look()) break;
+            if (bytes.capacity() < kRowBytes) {
+                std::size_t rows = std::min(max, looked_at_ - at_);
+                bytes.reserve(kRowBytes +
+                              rows * (block_->bytes() / static_cast<std::size_t>(block_->rows())));
             }
-            reverse_ ? --end_ : ++begin_;
-            std::int64_t inside = row - block_begin_;
-            std::uint64_t sequence = block_->sequence(inside);
-            if (sequence > snapshot_ && is_above(segment_, snapshot_)) continue;
-            bool deleted = block_->deleted(inside);
-            if (deleted && !deleted_) continue;
-            bool wanted = deleted || !filter_ || filter_->wants(*block_, inside);
+            // The values of a row lie in as many places as it has columns.
+            if (at_ + kSlotsAhead < looked_at_) block_->expect_slots(rows_[at_ + kSlotsAhead]);
+            if (at_ + kBytesAhead < looked_at_) block_->expect_bytes(rows_[at_ + kBytesAhead]);
+            std::int64_t row = rows_[at_++];
+            bool deleted = tombstones_ && block_->deleted(row);
+            bool wanted = !filter_ || deleted || (wanted_at_ < wanted_ && wanted_rows_[wanted_at_] == row);
+            if (filter_ && !deleted && wanted) wanted_at_++;
             if (!wanted && !in_place_) continue;
-            Place place{bytes.size(), 0, 0, sequence, deleted, wanted};
-            if (wanted) block_->append_row(inside, bytes);
+            Place place{bytes.size(), 0, 0, block_->sequence(row), deleted, wanted};
+            if (wanted) block_->append_row(row, bytes);
             place.key = bytes.size();
-            if (keys) block_->append_key(inside, bytes);
+            if (keys) block_->append_key(row, bytes);
             place.end = bytes.size();
             places_.push_back(place);
         }
@@ -118,9 +124,10 @@ class SegmentRows final : public RowSource {
         return places_.size();
     }
 
-    void only(const BlockFilter& filter, bool in_place) override {
+    bool only(const BlockFilter& filter, bool in_place) override {
         filter_ = &filter;
         in_place_ = in_place;
+        return true;
     }
 
     void forget() override {
@@ -128,19 +135,63 @@ class SegmentRows final : public RowSource {
     }
 
   private:
+    static constexpr std::size_t kLookedAt = 256;
+    static constexpr std::size_t kSlotsAhead = 8, kBytesAhead = 4;
     struct Place {
         std::size_t row, key, end;
         std::uint64_t sequence;
         bool deleted, wanted;
     };
 
+    // Which of the next rows, all of one block, the snapshot shows, and which of those are wanted. False at
+    // the end.
+    bool look() {
+        at_ = looked_at_ = 0;
+        while (looked_at_ == 0 && begin_ < end_) {
+            std::int64_t first = reverse_ ? end_ - 1 : begin_;
+            if (!block_ || first < block_begin_ || first >= block_begin_ + block_->rows()) {
+                std::uint32_t at = segment_.block_of(first);
+                block_ = segment_.block(at);
+                block_begin_ = segment_.block_begin(at);
+            }
+            std::int64_t left = reverse_ ? end_ - std::max(begin_, block_begin_)
+                                         : std::min(end_, block_begin_ + block_->rows()) - begin_;
+            left = std::min<std::int64_t>(left, kLookedAt);
+            auto row = static_cast<std::uint32_t>(first - block_begin_);
+            for (std::int64_t seen = 0; seen < left; seen++, reverse_ ? --row : ++row) {
+                if (above_ && block_->sequence(row) > snapshot_ && is_above(segment_, snapshot_)) continue;
+                if (!deleted_ && tombstones_ && block_->deleted(row)) continue;
+                rows_[looked_at_++] = row;
+            }
+            (reverse_ ? end_ : begin_) += reverse_ ? -left : left;
+            if (!filter_) continue;
+            if (in_place_ || tombstones_) {
+                wanted_ = wanted_at_ = 0;
+                for (std::size_t at = 0; at < looked_at_; at++) {
+                    if (!tombstones_ || !block_->deleted(rows_[at])) wanted_rows_[wanted_++] = rows_[at];
+                }
+                wanted_ = filter_->keep(*block_, wanted_rows_, wanted_);
+            } else {
+                looked_at_ = filter_->keep(*block_, rows_, looked_at_);
+                wanted_ = looked_at_;
+                wanted_at_ = 0;
+                std::copy(rows_, rows_ + looked_at_, wanted_rows_);
+            }
+        }
+        return looked_at_ > 0;
+    }
+
     const SortedBlocks& segment_;
+    const bool above_, tombstones_;  // whether there may be such rows
     std::int64_t begin_, end_;
     const std::uint64_t snapshot_;
     const bool reverse_, deleted_;
     std::shared_ptr<const void> hold_;
     std::shared_ptr<const ColumnBlock> block_;
     std::int64_t block_begin_ = 0;
+    // Rows of the block that were looked at; those from at_ on are still to be given.
+    std::uint32_t rows_[kLookedAt], wanted_rows_[kLookedAt];
+    std::size_t at_ = 0, looked_at_ = 0, wanted_ = 0, wanted_at_ = 0;
     std::deque<std::string> given_;
     std::vector<Place> places_;
     const BlockFilter* filter_ = nullptr;
@@ -157,9 +208,11 @@ class MergedRows final : public RowSource {
         }
     }
 
-    void only(const BlockFilter& filter, bool in_place) override {
+    bool only(const BlockFilter& filter, bool in_place) override {
         in_place_ = in_place;
-        for (auto& head : heads_) head->source->only(filter, true);
+        bool any = false;
+        for (auto& head : heads_) any = head->source->only(filter, true) || any;
+        return any;
     }
 
     std::size_t next(RowRef* out, std::size_t max, std::string_view* keys) override {
@@ -241,16 +294,18 @@ void require_all(const PartitionSources& sources, const Bounds& bounds) {
     if (missing) throw ColdMiss(*missing);
 }
 
-// Its row as the segment has it, of which `found` is to hold the bytes. False: it is above the snapshot.
-bool find_in_block(const SortedBlocks& segment, std::int64_t row, FoundRow& found, std::uint64_t snapshot) {
-    std::uint32_t at = segment.block_of(row);
-    std::shared_ptr<const ColumnBlock> block = segment.block(at);
-    std::int64_t inside = row - segment.block_begin(at);
-    std::uint64_t sequence = block->sequence(inside);
-    if (sequence > snapshot && is_above(segment, snapshot)) return false;
+// The row as its segment has it, of which `found` is to hold the bytes. False: it is above the snapshot.
+bool take_row(const SortedBlocks& segment, const BlockRow& place, FoundRow& found, std::uint64_t snapshot) {
+    const ColumnBlock& block = *place.block;
+    // Its values lie in as many places as there are columns: they are waited for together.
+    block.expect_slots(place.row);
     auto bytes = std::make_shared<std::string>();
-    block->append_row(inside, *bytes);
-    found.row = {bytes->data(), bytes->size(), sequence, block->deleted(inside)};
+    bytes->reserve(kRowBytes);
+    std::uint64_t sequence = block.sequence(place.row);
+    if (sequence > snapshot && is_above(segment, snapshot)) return false;
+    block.expect_bytes(place.row);
+    block.append_row(place.row, *bytes);
+    found.row = {bytes->data(), bytes->size(), sequence, block.deleted(place.row)};
     found.held = std::move(bytes);
     return true;
 }
@@ -453,8 +508,8 @@ bool get_row(const PartitionSources& sources, const std::shared_ptr<const void>&
         return true;
     }
     for (const auto& [segment, range] : sources.runs) {
-        std::int64_t row = segment->find_row(*range, key);
-        if (row < 0 || !find_in_block(*segment, row, found, snapshot)) continue;
+        BlockRow place = segment->find(*range, key);
+        if (!place.block || !take_row(*segment, place, found, snapshot)) continue;
         return !found.row.deleted || deleted;
     }
     return false;
@@ -480,7 +535,8 @@ std::unique_ptr<RowSource> row_source(const PartitionSources& sources,
     for (const auto& [segment, range] : sources.runs) {
         auto [begin, end] = bounded(*segment, *range, bounds);
         if (begin == end) continue;
-        all.push_back(std::make_unique<SegmentRows>(*segment, begin, end, snapshot, reverse, shown, both));
+        all.push_back(
+            std::make_unique<SegmentRows>(*segment, *range, begin, end, snapshot, reverse, shown, both));
     }
     if (alone && all.size() == 1) return std::move(all.front());
     return merged(std::move(all), reverse, deleted);
@@ -505,10 +561,8 @@ std::uint64_t count_rows(const PartitionSources& sources, const std::shared_ptr<
     auto live_in_segments = [&](std::string_view key, std::size_t newest) {
         for (std::size_t at = newest; at < sources.runs.size(); at++) {
             const auto& [segment, range] = sources.runs[at];
-            std::int64_t row = segment->find_row(*range, key);
-            if (row < 0) continue;
-            std::uint32_t block = segment->block_of(row);
-            return !segment->block(block)->deleted(row - segment->block_begin(block));
+            BlockRow place = segment->find(*range, key);
+            if (place.block) return !place.block->deleted(place.row);
         }
         return false;
     };
@@ -573,14 +627,68 @@ std::uint64_t count_rows(const PartitionSources& sources, const std::shared_ptr<
     return rows;
 }
 
+std::uint64_t count_all_rows(const std::shared_ptr<const Tiers>& tiers, std::uint64_t table_id,
+                             std::uint64_t snapshot) {
+    std::vector<const MemTable*> memory{tiers->active.get()};
+    for (const auto& table : tiers->frozen) memory.push_back(table.get());
+    std::vector<std::vector<const Partition*>> partitions;
+    for (std::size_t at = 0; at < memory.size();) {
+        partitions.push_back(memory[at]->partitions(table_id));
+        if (!partitions.back().empty()) {
+            at++;
+            continue;
+        }
+        partitions.pop_back();
+        memory.erase(memory.begin() + static_cast<std::ptrdiff_t>(at));
+    }
+    const SegmentList none;
+    const SegmentList* list = tiers->segments_of(table_id);
+    const SegmentList& segments = list ? *list : none;
+
+    // Most partitions are in one source alone, which knows how many rows it has; and where there is but one,
+    // no other is asked. A partition is counted with the first source that has it: one that others begin to
+    // write meanwhile has nothing that the snapshot shows, and so is in no source yet.
+    auto in_memory = [&](std::string_view name, std::size_t from, std::size_t to) {
+        for (; from < to; from++) {
+            const Partition* found = memory[from]->find(table_id, name);
+            if (found && found->any(snapshot)) return true;
+        }
+        return false;
+    };
+    auto in_segments = [&](std::string_view name, std::size_t from, std::size_t to) {
+        for (; from < to; from++) {
+            if (segments[from]->find(name)) return true;
+        }
+        return false;
+    };
+    auto merged_rows = [&](std::string_view name) {
+        return count_rows(PartitionSources(*tiers, table_id, name, snapshot, false), tiers, snapshot);
+    };
+    std::uint64_t rows = 0;
+    for (std::size_t at = 0; at < memory.size(); at++) {
+        for (const Partition* partition : partitions[at]) {
+            std::string_view name = partition->name();
+            if (!partition->any(snapshot) || in_memory(name, 0, at)) continue;
+            bool alone = !in_memory(name, at + 1, memory.size()) && !in_segments(name, 0, segments.size());
+            rows += alone ? partition->count(snapshot) : merged_rows(name);
+        }
+    }
+    for (std::size_t at = 0; at < segments.size(); at++) {
+        for (const PartitionRange& range : segments[at]->partitions()) {
+            if (in_memory(range.name, 0, memory.size()) || in_segments(range.name, 0, at)) continue;
+            bool alone = !in_segments(range.name, at + 1, segments.size()) &&
+                         (range.sequence_max <= snapshot || !is_above(*segments[at], snapshot));
+            rows += alone ? static_cast<std::uint64_t>(range.end - range.begin - range.tombstones)
+                          : merged_rows(range.name);
+        }
+    }
+    return rows;
+}
+
 NewestVersion newest_in_segments(const PartitionSources& sources, std::string_view key) {
     for (const auto& [segment, range] : sources.runs) {
-        std::int64_t row = segment->find_row(*range, key);
-        if (row < 0) continue;
-        std::uint32_t at = segment->block_of(row);
-        std::shared_ptr<const ColumnBlock> block = segment->block(at);
-        std::int64_t inside = row - segment->block_begin(at);
-        return {block->sequence(inside), !block->deleted(inside)};
+        BlockRow place = segment->find(*range, key);
+        if (place.block) return {place.block->sequence(place.row), !place.block->deleted(place.row)};
     }
     return {};
 }

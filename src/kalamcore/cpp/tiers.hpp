@@ -80,6 +80,9 @@ std::unique_ptr<RowSource> memtable_source(const PartitionCursor& cursor, std::s
 
 std::uint64_t count_rows(const PartitionSources& sources, const std::shared_ptr<const void>& hold,
                          std::uint64_t snapshot);
+// Of all partitions of a table. REQUIRES: nothing of it is cold.
+std::uint64_t count_all_rows(const std::shared_ptr<const Tiers>& tiers, std::uint64_t table_id,
+                             std::uint64_t snapshot);
 // Of what is in segments alone.
 NewestVersion newest_in_segments(const PartitionSources& sources, std::string_view key);
 // Batches of the segments' rows that nothing newer stands before, in the segments' own memory where that can

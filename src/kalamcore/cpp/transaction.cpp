@@ -194,6 +194,16 @@ std::uint64_t Transaction::count(std::uint64_t table_id, std::string_view partit
     return rows;
 }
 
+std::uint64_t Transaction::count_all(std::uint64_t table_id, std::uint64_t) const {
+    std::uint64_t rows = below_.count_all(table_id, snapshot_);
+    for (const Partition* own : own_.partitions(table_id)) {
+        std::string_view name = own->name();
+        rows += count(table_id, name, snapshot_);
+        rows -= std::min(rows, below_.count(table_id, name, snapshot_));
+    }
+    return rows;
+}
+
 std::vector<std::string> Transaction::partitions(std::uint64_t table_id) const {
     std::vector<std::string> names = below_.partitions(table_id);
     for (const Partition* own : own_.partitions(table_id)) {

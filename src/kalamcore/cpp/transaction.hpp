@@ -49,6 +49,7 @@ class Transaction final : public Readable {
                                     bool with_keys = false) const override;
     std::uint64_t count(std::uint64_t table_id, std::string_view partition,
                         std::uint64_t snapshot) const override;
+    std::uint64_t count_all(std::uint64_t table_id, std::uint64_t snapshot) const override;
     std::vector<std::string> partitions(std::uint64_t table_id) const override;
     std::vector<ArrowBatch> rows_as_arrow(std::uint64_t table_id, std::string_view partition,
                                           std::uint64_t snapshot, const Bounds& bounds, bool deleted,

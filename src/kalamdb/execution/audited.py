@@ -57,6 +57,12 @@ def entry_of(
     )
 
 
+def entry_of_reading(target: str, actor: str, subject: str, address: str | None) -> AuditEntry:
+    """The row of what is read across users."""
+    other = None if subject == actor else subject
+    return AuditEntry(actor, "SELECT", SUCCESS, target=target, subject=other, address=address)
+
+
 def _details(statement: Any) -> dict[str, object] | None:
     """What else there is to know: of a user what is changed, though no password; of a grant, what and to whom."""
     parts = getattr(statement, "parts", None)

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from kalamcore import errors as core
 from kalamdb.auth import Action, Rights, Role, authorize, may_see
-from kalamdb.auth.audit import SUCCESS, AuditEntry
 from kalamdb.catalog.catalog import Catalog, CatalogChange
 from kalamdb.engine import Engine, TableRows
 from kalamdb.engine.core_errors import translated
 from kalamdb.engine.engine import nothing_cold
-from kalamdb.execution.audited import entry_of
+from kalamdb.execution.audited import entry_of, entry_of_reading
 from kalamdb.functions.registry import FunctionContext, FunctionRegistry
 from kalamdb.schema import TableSchema
 from kalamdb.settings import Settings
@@ -165,11 +164,8 @@ class Context:
         """Write a row of the audit log for what is read across users, before it is."""
         if not self.services.read_only and target not in self.noted:
             self.noted.add(target)
-            actor = self.actor or self.user
-            subject = None if actor == self.user else self.user
-            self.services.audit.write(
-                AuditEntry(actor, "SELECT", SUCCESS, target=target, subject=subject, address=self.address)
-            )
+            entry = entry_of_reading(target, self.actor or self.user, self.user, self.address)
+            self.services.audit.write(entry)
 
     def change_catalog(
         self,

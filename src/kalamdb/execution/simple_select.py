@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kalamcore import errors as core
 from kalamcore import select_plan as native
 from kalamcore.select_plan import SelectPlan
+from kalamcore.store import Store, Transaction
 from kalamdb.auth import Action, Rights, Role, by_role_alone, may
 from kalamdb.engine.core_errors import translated
 from kalamdb.errors import Error, StatementTimeout
@@ -36,7 +37,7 @@ from kalamdb.sql.query import (
 from kalamdb.types import BIGINT, TEXT, DataType, TypeName
 
 if TYPE_CHECKING:
-    from kalamcore.store import Readable, Store
+    from kalamcore.store import Readable, View
     from kalamdb.catalog.catalog import Catalog
     from kalamdb.database import Database
     from kalamdb.session import Session
@@ -62,7 +63,17 @@ class _NotNative(Exception):
 class Plan:
     """A simple SELECT for one catalog. `core` is None where the query engine has to answer."""
 
-    __slots__ = ("catalog", "core", "functions_version", "namespace", "roles", "schema", "store")
+    __slots__ = (
+        "catalog",
+        "columns",
+        "core",
+        "everybody",
+        "functions_version",
+        "namespace",
+        "roles",
+        "schema",
+        "store",
+    )
 
     def __init__(self, catalog: Catalog, namespace: str, store: Store) -> None:
         self.catalog = catalog
@@ -70,6 +81,9 @@ class Plan:
         self.store = store
         self.core: SelectPlan | None = None
         self.schema: TableSchema | None = None
+        self.columns: tuple[str, ...] = ()
+        self.everybody = False
+        """It reads the rows of all users."""
         self.roles: tuple[Role, ...] = ()
         self.functions_version = -1
         """Of the registry; -1 where no function is called."""
@@ -101,12 +115,21 @@ def answer(
         return None
     if plan.functions_version >= 0 and plan.functions_version != database.functions.version:
         return None
+    if plan.everybody:
+        assert plan.schema is not None
+        session.note_reading(f"all_users.{plan.schema.qualified_name}")
     held: list[object] = []
+    apart = False
     while True:
         try:
+            if apart:
+                return _counted(database, plan, reader)
             result: Result | None = plan.core.answer(reader, session.user, parameters, literals, started)
             return result
         except core.ColdMissError as miss:
+            if plan.everybody:
+                apart = True
+                continue
             if not database.fits_in_cache(miss):
                 return None
             try:
@@ -121,6 +144,32 @@ def answer(
             if outdated(plan, database, error):
                 return None
             raise explained(database, error) from error
+
+
+def _counted(database: Database, plan: Plan, reader: Readable) -> Result | None:
+    """COUNT(*) of all users, partition by partition: not all manifests are in memory, and may not all fit there.
+
+    Raises as the core.
+    """
+    assert plan.schema is not None
+    view: View | Transaction
+    if isinstance(reader, Store):
+        view = reader.view()
+    else:
+        assert isinstance(reader, Transaction)
+        view = reader
+    rows, table_id = 0, plan.schema.table_id
+    for partition in view.partitions(table_id):
+        held: list[object] = []
+        while True:
+            try:
+                rows += view.count(table_id, partition, view.snapshot)
+                break
+            except core.ColdMissError as miss:
+                if not database.fits_in_cache(miss):
+                    return None
+                held += database.engine.load_cold(miss)
+    return Result.from_rows(plan.columns, (BIGINT,), [(rows,)])
 
 
 def outdated(plan: Plan, database: Database, error: Exception) -> bool:
@@ -148,6 +197,9 @@ def _allowed(plan: Plan, rights: Rights) -> bool:
     """Asked once a role and plan where the role decides: a catalog that changed a table's ACCESS has plans of its own.
     A grant is looked up each time."""
     assert plan.schema is not None
+    if plan.everybody:
+        # Nothing is kept of it: each reading across users has its row in the audit log.
+        return may(rights, Action.READ_ALL_USERS)
     if by_role_alone(rights.role, Action.SELECT, plan.schema):
         plan.roles = (*plan.roles, rights.role)
         return True
@@ -182,9 +234,9 @@ def _fill(plan: Plan, database: Database, simple: SimpleSelect, namespace: str) 
     if namespace in _SYSTEM_NAMESPACES or plan.catalog.view(namespace, simple.table) is not None:
         raise _NotNative
     schema = plan.catalog.table(namespace, simple.table)
-    if schema is None:
+    if schema is None or (simple.everybody and schema.kind is not TableKind.USER):
         raise _NotNative
-    plan.schema = schema
+    plan.schema, plan.everybody = schema, simple.everybody
     names = _Names(schema, simple)
     aggregates: list[tuple[int, int]] = []
     positions: list[int] = []
@@ -211,6 +263,7 @@ def _fill(plan: Plan, database: Database, simple: SimpleSelect, namespace: str) 
                 aggregates.append(_aggregate(item, names, schema, types))
                 columns.append(item.name)
     settings = database.settings
+    plan.columns = tuple(columns)
     plan.core = SelectPlan(
         database.engine.rows(schema, plan.catalog.history[schema.table_id]).reader,
         schema.table_id,
@@ -225,9 +278,10 @@ def _fill(plan: Plan, database: Database, simple: SimpleSelect, namespace: str) 
         bytes_max=settings.memory_limit_bytes,
         timeout_s=settings.statement_timeout_s or 0.0,
         result=Result,
-        names=tuple(columns),
+        names=plan.columns,
         types=tuple(types),
         parameters=simple.parameters,
+        everybody=simple.everybody,
         stored=any(kind.name is TypeName.JSON for kind in types),
     )
 

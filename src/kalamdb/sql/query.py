@@ -127,12 +127,13 @@ class Ordering:
 class SimpleSelect:
     """A SELECT that the core may answer by itself. One object a shape, so it is compared by identity.
 
-    `parameters`: how many it takes. `literals`: whether it needs those of the text. `head`: how a text must begin, in
-    lower case, for this to be its tree; None: any text of the shape.
+    `everybody`: all_users stands before the names. `parameters`: how many it takes. `literals`: whether it needs those
+    of the text. `head`: how a text must begin, in lower case, for this to be its tree; None: any text of the shape.
     """
 
     namespace: str | None
     table: str
+    everybody: bool
     alias: str | None
     items: tuple[AllColumns | ColumnItem | AggregateItem, ...]
     where: Predicate | None

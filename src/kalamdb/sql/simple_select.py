@@ -131,6 +131,9 @@ class _Reader:
         namespace, table = None, self.name()
         if self.operator("."):
             namespace, table = table, self.name()
+        everybody = namespace == "all_users" and self.operator(".")
+        if everybody:
+            namespace, table = table, self.name()
         alias = None
         if self.word("as") or self.is_name():
             alias = self.name()
@@ -154,6 +157,7 @@ class _Reader:
         return SimpleSelect(
             namespace,
             table,
+            everybody,
             alias,
             tuple(items),
             where,

@@ -142,3 +142,43 @@ def test_all_users_are_read_together_in_every_tier(world: World) -> None:
             assert again.execute(sql).fetchall() == wanted
             again.flush()
             assert again.execute(sql).fetchall() == wanted
+
+
+def test_all_users_are_counted_together_in_every_tier(world: World) -> None:
+    """In memory, over what a checkpoint wrote, cold beneath both, opened anew, in a transaction; as by another road."""
+    # The second column is no plain COUNT(*), so that is the query engine's.
+    count = "SELECT count(*) FROM all_users.default.t"
+    by_engine = "SELECT count(*), count(DISTINCT _user) FROM all_users.default.t"
+    users = [f"u{number}" for number in range(8)]
+    for road in ROADS.values():
+        db = world.open(**road)
+        if db.catalog.table("default", "t") is not None:
+            db.execute("DROP TABLE t")
+        db.execute("CREATE USER TABLE t (id BIGINT PRIMARY KEY, n INT)")
+        dice = random.Random(21)
+        moves = ["checkpoint", "checkpoint", "flush", "nothing", "flush", "compact", "checkpoint", "reopen"]
+        for move in moves:
+            for user in users[: dice.randrange(1, 9)]:
+                session = db.session(user)
+                for _ in range(6):
+                    key = dice.randrange(12)
+                    if dice.random() < 0.6:
+                        session.execute("INSERT INTO t VALUES (?, 1) ON CONFLICT (id) DO NOTHING", [key])
+                    else:
+                        session.execute("DELETE FROM t WHERE id = ?", [key])
+            (wanted, _) = db.execute(by_engine).fetchone()
+            assert db.execute(count).fetchall() == [(wanted,)]
+            root = db.session("root", role="system")
+            root.begin()
+            assert root.execute(count).fetchall() == [(wanted,)]
+            db.session("u0").execute("INSERT INTO t VALUES (?, 1)", [100 + dice.randrange(10**9)])
+            assert root.execute(count).fetchall() == [(wanted,)]
+            root.execute("INSERT INTO t VALUES (500, 1)")
+            assert root.execute(count).fetchall() == [(wanted + 1,)]
+            root.rollback()
+            assert db.execute(count).fetchall() == [(wanted + 1,)]
+            if move == "reopen":
+                db = world.open(**road)
+            elif move != "nothing":
+                getattr(db, move)()
+            assert db.execute(count).fetchall() == [(wanted + 1,)]

@@ -240,7 +240,7 @@ def test_compaction_lets_go_of_deleted_rows_past_their_retention(kept_two_days, 
 def test_a_view_from_before_still_has_what_was_let_go(kept_two_days, clock):
     db = kept_two_days
     db.checkpoint()
-    reader = db.session("alice")
+    reader = db.session("alice", role="service")
     reader.begin()
     assert reader.execute("SELECT count(*) FROM notes").fetchone() == (2,)
     db.execute("DELETE FROM notes WHERE id = 1")

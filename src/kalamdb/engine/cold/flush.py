@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kalamcore.store import View
+from kalamcore.system import release_free_memory
 from kalamdb.engine.cold.compaction import again, compact_partition, has_many_segments
 from kalamdb.engine.cold.places import ColdPlace
 from kalamdb.engine.cold.tier import ColdTier
@@ -44,6 +45,8 @@ SIDE_BY_SIDE_MIN = 16
 """Fewer partitions are not worth the threads."""
 SMALL_ROWS = 4096
 """Partitions of no more rows are written several at a time."""
+MANY_ROWS = 100_000
+"""After a flush of more rows, what allocators keep of the memory it took is given back."""
 COMMITS_MAX = 8
 SEQUENCE, DELETED = -1, -3
 
@@ -111,7 +114,16 @@ def flush_table(tier: ColdTier, schema: TableSchema, context: JobContext) -> str
             compacted += 1
     if compacted:
         tier.checkpoint()
+    if done_rows >= MANY_ROWS:
+        _give_back_memory()
     return f"flushed {flushed} partition(s)"
+
+
+def _give_back_memory() -> None:
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
+    release_free_memory()
 
 
 def _side_by_side(
