@@ -48,6 +48,7 @@ change_namespace          no        no        yes  yes
 flush                     no        yes       yes  yes
 see_all_jobs              no        yes       yes  yes
 kill_job                  no        no        yes  yes
+see_all_statistics        no        yes       yes  yes
 see_all_live_queries      no        yes       yes  yes
 kill_any_live_query       no        no        yes  yes
 change_storage            no        no        yes  yes

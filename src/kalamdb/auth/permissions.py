@@ -55,6 +55,7 @@ class Action(enum.Enum):
     FLUSH = "flush, compact or checkpoint tables"
     SEE_ALL_JOBS = "see the jobs of others"
     KILL_JOB = "kill jobs"
+    SEE_ALL_STATISTICS = "see the figures of the database"
     SEE_ALL_LIVE_QUERIES = "see the live queries of others"
     KILL_ANY_LIVE_QUERY = "kill the live queries of others"
     CHANGE_STORAGE = "create, alter, drop or check storages"
@@ -97,6 +98,7 @@ STATEMENTS: Mapping[Action, Mapping[Role, Rule]] = {
     Action.FLUSH: _FROM_SERVICE,
     Action.SEE_ALL_JOBS: _FROM_SERVICE,
     Action.KILL_JOB: _FROM_DBA,
+    Action.SEE_ALL_STATISTICS: _FROM_SERVICE,
     Action.SEE_ALL_LIVE_QUERIES: _FROM_SERVICE,
     Action.KILL_ANY_LIVE_QUERY: _FROM_DBA,
     Action.CHANGE_STORAGE: _FROM_DBA,
