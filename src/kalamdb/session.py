@@ -389,12 +389,15 @@ class Session:
         """Write all that the transaction changed as one commit, or nothing of it. The transaction is over either way.
 
         Raises SerializationFailure where others changed what it wrote, InvalidTransactionState where none is open, and
-        DatabasePoisoned, CommitOutcomeUnknown, StorageUnavailable.
+        DatabasePoisoned, CommitOutcomeUnknown, StorageUnavailable. A user who was deleted meanwhile commits nothing:
+        AccessDenied.
         """
         self._commit()
 
     def _commit(self) -> int:
         self._database.check_open()
+        if self._rights_version != self._database.accounts.version:
+            self._ask_rights()
         with self._lock:
             transaction = self._open_transaction()
             if transaction is None:

@@ -164,6 +164,18 @@ def test_a_deletion_holds_for_every_road_of_an_open_session(db):
     assert session.execute("SELECT count(*) FROM t").fetchall() == [(1,)]
 
 
+def test_a_transaction_of_a_user_who_was_deleted_commits_nothing(db):
+    db.execute("CREATE USER TABLE t (id BIGINT PRIMARY KEY); CREATE USER ann")
+    session = db.session("ann")
+    session.begin()
+    session.execute("INSERT INTO t VALUES (1)")
+    db.execute("DROP USER ann")
+    with pytest.raises(AccessDenied, match="was deleted"):
+        session.commit()
+    session.rollback()
+    assert db.execute("SELECT count(*) FROM all_users.default.t").fetchone() == (0,)
+
+
 def test_over_the_network_a_user_must_exist(db):
     from kalamdb.session import Session
 
