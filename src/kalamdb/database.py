@@ -195,11 +195,11 @@ class Database:
             if not self.read_only:
                 self._recover_jobs()
                 self._clean_up_after_crash()
+            self._root = Session(self, ROOT, Role.SYSTEM, "default")
+            self.watch_policies()
         except BaseException:
             self.engine.close()
             raise
-        self.watch_policies()
-        self._root = Session(self, ROOT, Role.SYSTEM, "default")
         _open_databases.add(self)
 
     def _open_engine(self) -> Engine:

@@ -163,7 +163,7 @@ def test_the_last_system_user_is_root_and_stays(db):
     assert db.session("root").role == "system"
 
 
-@pytest.mark.parametrize(("actor", "target"), itertools.product(ROLES, ROLES))
+@pytest.mark.parametrize(("actor", "target"), list(itertools.product(ROLES, ROLES)))
 def test_execute_as_by_every_role_for_every_role(db, actor, target):
     db.execute("CREATE USER TABLE t (id BIGINT PRIMARY KEY)")
     db.session(f"{target}_2").execute("INSERT INTO t VALUES (1)")
