@@ -19,6 +19,14 @@ def test_what_nobody_names_has_its_default():
     assert settings.compat is None
 
 
+def test_queries_have_what_memtable_and_caches_leave_and_a_quarter_at_least():
+    mib = 1 << 20
+    assert Settings().query_memory_bytes == 64 * mib
+    assert Settings(memory_limit_bytes=1024 * mib).query_memory_bytes == (1024 - 192) * mib
+    assert Settings(memtable_bytes=4096 * mib).query_memory_bytes == 64 * mib
+    assert Settings(memtable_bytes=mib, hot_cache_bytes=0, cache_bytes=0).query_memory_bytes == 255 * mib
+
+
 def test_overrides_win_over_the_environment_and_it_over_the_file(tmp_path):
     file = tmp_path / "kalam.toml"
     file.write_text('worker_id = 1\njob_retention_d = 1\naudit_retention_d = 1\nmemtable_bytes = "1MiB"\n')

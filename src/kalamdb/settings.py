@@ -202,7 +202,7 @@ class Settings:
     memory_limit_bytes: int = _setting(
         256 * MIB,
         _size(16 * MIB),
-        "memory of queries, together; memtables and caches have settings of their own",
+        "memory of memtables, caches and queries together; queries have a quarter of it at least",
     )
     stream_memory_bytes: int = _setting(
         64 * MIB, _size(64 * KIB), "memory for rows of STREAM tables; beyond it the oldest go"
@@ -265,6 +265,13 @@ class Settings:
                     f"setting {field.name} cannot be {shown_given}; it can be {error}"
                 ) from None
             object.__setattr__(self, field.name, value)
+
+    @property
+    def query_memory_bytes(self) -> int:
+        """What queries may sort, join and group in, all of them together: what a memtable and the caches leave of
+        `memory_limit_bytes`, and a quarter of it at least."""
+        others = self.memtable_bytes + self.hot_cache_bytes + self.cache_bytes
+        return max(self.memory_limit_bytes - others, self.memory_limit_bytes // 4)
 
     def with_overrides(self, overrides: Mapping[str, object]) -> Settings:
         """These, with single settings by name in their place. Raises InvalidSetting."""

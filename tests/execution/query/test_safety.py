@@ -229,7 +229,9 @@ def test_views_that_multiply_have_a_limit(rows, world):
 
 def test_a_statement_that_takes_too_long_is_stopped(world, functions, context):
     engine = QueryEngine(
-        functions, world.relation, SimpleNamespace(memory_limit_bytes=64 << 20, statement_timeout_s=0.3)
+        functions,
+        world.relation,
+        SimpleNamespace(memory_limit_bytes=64 << 20, query_memory_bytes=64 << 20, statement_timeout_s=0.3),
     )
     with pytest.raises(StatementTimeout):
         engine.select(
@@ -241,7 +243,9 @@ def test_a_statement_that_takes_too_long_is_stopped(world, functions, context):
 
 def test_a_result_beyond_the_memory_limit_is_refused(world, functions, context):
     engine = QueryEngine(
-        functions, world.relation, SimpleNamespace(memory_limit_bytes=1 << 20, statement_timeout_s=None)
+        functions,
+        world.relation,
+        SimpleNamespace(memory_limit_bytes=1 << 20, query_memory_bytes=1 << 20, statement_timeout_s=None),
     )
     with pytest.raises(ResourcesExceeded, match="memory_limit_bytes"):
         engine.select(context, "SELECT a.value, b.value AS v FROM generate_series(1, 1000000) a, range(1) b")

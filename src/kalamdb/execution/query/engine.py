@@ -94,7 +94,7 @@ class QueryEngine:
         self._relation = relation
         self._settings = settings
         self._threads = DeepThreads()
-        self._session = _new_session(settings.memory_limit_bytes)
+        self._session = _new_session(settings.query_memory_bytes)
         self._functions = QueryFunctions(self._session, functions)
 
     def select(self, context: Context, sql: str, parameters: Sequence[object] = ()) -> QueryResult:
@@ -333,7 +333,7 @@ def _one_batch(table: pa.Table) -> pa.RecordBatch:
     return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
 
 
-def _new_session(memory_limit_bytes: int) -> SessionContext:
+def _new_session(memory_bytes: int) -> SessionContext:
     """The one session: nothing in it but our catalogs."""
     config = (
         SessionConfig()
@@ -346,7 +346,7 @@ def _new_session(memory_limit_bytes: int) -> SessionContext:
         .set("datafusion.sql_parser.map_string_types_to_utf8view", "false")
         .set("datafusion.sql_parser.recursion_limit", "1000")
     )
-    runtime = RuntimeEnvBuilder().with_fair_spill_pool(memory_limit_bytes).with_disk_manager_os()
+    runtime = RuntimeEnvBuilder().with_fair_spill_pool(memory_bytes).with_disk_manager_os()
     session = SessionContext(config, runtime)
     # With the cache on, files that appear later are never seen.
     session.sql("SET datafusion.runtime.list_files_cache_limit = '0K'").collect()
