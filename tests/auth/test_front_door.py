@@ -123,6 +123,25 @@ def test_the_secret_is_made_once_and_tokens_outlive_a_reopening(tmp_path):
         db.front_door  # noqa: B018
 
 
+def test_no_file_of_the_database_holds_a_password_or_a_token(tmp_path):
+    with kalamdb.open(tmp_path / "d") as db:
+        db.execute(f"CREATE USER ann PASSWORD '{PASSWORD}'")
+        made = db.front_door.log_in("ann", PASSWORD, ADDRESS)
+        again = db.front_door.refresh(made.refresh_token.text, ADDRESS)
+        with pytest.raises(InvalidCredentials):
+            db.front_door.log_in("ann", PASSWORD + " wrong", ADDRESS)
+        db.checkpoint()
+        db.execute(f"BACKUP DATABASE TO '{tmp_path}/b'")
+        db.backup(tmp_path / "b")
+    secrets = [PASSWORD, made.access_token.text, again.access_token.text]
+    secrets += [made.refresh_token.text[20:60], again.refresh_token.text[-40:]]
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) > 5
+    for path in files:
+        content = path.read_bytes()
+        assert not [secret for secret in secrets if secret.encode() in content], path
+
+
 def test_root_comes_without_a_password_over_loopback_alone(db):
     with pytest.raises(InvalidCredentials):
         db.front_door.log_in("root", "", ADDRESS)

@@ -49,6 +49,9 @@ def roads(session, action):
                 "INSERT INTO app.own SELECT id, n FROM app.t ON CONFLICT DO NOTHING"
             ),
             "as itself": lambda: session.execute(f"EXECUTE AS USER '{session.user}' (SELECT * FROM app.t)"),
+            "described": lambda: session.execute("DESCRIBE TABLE app.t"),
+            "its history": lambda: session.execute("DESCRIBE TABLE app.t HISTORY"),
+            "counted": lambda: session.execute("SHOW STATS FOR TABLE app.t"),
             "in a WHERE": lambda: session.execute("DELETE FROM app.own WHERE n > (SELECT max(n) FROM app.t)"),
         },
         "INSERT": {
@@ -131,6 +134,23 @@ def test_every_cell_of_shared_tables_on_every_road(world, access):
                     refill(world)
     for role in ROLES:
         world.execute(f"REVOKE ALL ON app.t FROM {role}_1")
+
+
+@pytest.mark.parametrize("access", ACCESSES)
+def test_what_a_service_may_do_to_tables_it_may_do_to_those_it_sees(world, access):
+    world.execute(f"ALTER TABLE app.t SET ACCESS {access}; REVOKE ALL ON app.t FROM service_1")
+    service, user = world.session("service_1"), world.session("user_1")
+    for sql in (
+        "ALTER TABLE app.t ALTER COLUMN n SET DEFAULT 1",
+        "STORAGE FLUSH TABLE app.t",
+        "STORAGE COMPACT TABLE app.t",
+        f"ALTER TABLE app.t SET ACCESS {access}",
+    ):
+        assert outcome(lambda sql=sql: service.execute(sql)) == (
+            "hidden" if access == "restricted" else "yes"
+        )
+        with pytest.raises(AccessDenied):
+            user.execute(sql)
 
 
 @pytest.mark.parametrize("role", ROLES)
