@@ -198,3 +198,44 @@ def test_a_manifest_of_an_older_backup_is_corruption(world, far, tmp_path):
 
     with pytest.raises(Corruption, match="is an older one than was there"):
         world().session("alice").execute("SELECT count(*) FROM app.letters")
+
+
+def test_a_removal_that_a_crash_ended_is_over_although_the_storage_is_empty_by_now(world, far, monkeypatch):
+    """All files of a dropped table were removed, and the log did not learn of it: the storage has none, as if it were
+    not mounted, and this time that is right."""
+    from kalamdb.engine.cold.places import ColdPlaces
+    from kalamdb.engine.jobs import CLEAN, JobRequest
+
+    db = world()
+    table_id = db.catalog.table("app", "letters").table_id
+    forget = ColdPlaces.remove
+
+    def crash(*arguments):
+        raise RuntimeError("the power goes")
+
+    monkeypatch.setattr(ColdPlaces, "remove", crash)
+    db.execute("DROP TABLE app.letters")
+    with pytest.raises(kalamdb.Error):
+        db.jobs.run_all([JobRequest(CLEAN, "app", "letters", {"table_id": table_id})])
+    assert [path for path in far.rglob("*") if path.is_file()] == []
+    monkeypatch.setattr(ColdPlaces, "remove", forget)
+    db = world()
+    db.jobs.run_all([JobRequest(CLEAN, "app", "letters", {"table_id": table_id})])
+    assert db.cold.places.of_table(table_id) == {}
+    db.execute("DROP STORAGE far")
+
+
+def test_a_removal_does_not_begin_where_the_storage_is_away(world, far):
+    from kalamdb.engine.jobs import CLEAN, JobRequest
+
+    db = world()
+    table_id = db.catalog.table("app", "letters").table_id
+    empty(far)
+    db.execute("DROP TABLE app.letters")
+    request = JobRequest(CLEAN, "app", "letters", {"table_id": table_id})
+    with pytest.raises(StorageUnavailable):
+        db.jobs.run_all([request])
+    assert db.cold.places.of_table(table_id) != {}
+    back(far)
+    db.jobs.run_all([request])
+    assert [path for path in far.rglob("*") if path.is_file()] == []
