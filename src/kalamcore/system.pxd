@@ -3,12 +3,21 @@ from libc.stddef cimport size_t
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libcpp cimport bool as cpp_bool
 from libcpp.memory cimport shared_ptr, unique_ptr
+from libcpp.optional cimport optional
 from libcpp.string cimport string
 from libcpp.string_view cimport string_view
 from libcpp.utility cimport pair
 from libcpp.vector cimport vector
 
 from kalamcore.errors cimport raise_core_error
+
+
+cdef extern from "errors.hpp" namespace "kalam" nogil:
+    cdef cppclass CppIoError "kalam::IoError":
+        int code
+        string operation
+        string path
+        const char* what()
 
 
 cdef extern from "vfs.hpp" namespace "kalam" nogil:
@@ -24,6 +33,12 @@ cdef extern from "vfs.hpp" namespace "kalam" nogil:
         void write_at(uint64_t offset, const void* data, size_t size) except +raise_core_error
         void close() except +raise_core_error
 
+    # A std::variant: bytes, or why there are none.
+    cdef cppclass CppReadFile "std::variant<std::string, kalam::IoError>":
+        pass
+    string* bytes_read "std::get_if<std::string>"(CppReadFile*) noexcept
+    CppIoError* read_failure "std::get_if<kalam::IoError>"(CppReadFile*) noexcept
+
     cdef cppclass CppFileSystem "kalam::FileSystem":
         unique_ptr[CppFile] open(const string& path, OpenMode mode) except +raise_core_error
         cpp_bool exists(const string& path) except +raise_core_error
@@ -36,8 +51,13 @@ cdef extern from "vfs.hpp" namespace "kalam" nogil:
         string read_file(const string& path) except +raise_core_error
         uint64_t file_size(const string& path) except +raise_core_error
         string read_range(const string& path, uint64_t offset, size_t size) except +raise_core_error
+        vector[CppReadFile] read_all(const vector[string]& paths) except +raise_core_error
         cpp_bool is_link(const string& path) except +raise_core_error
+        size_t first_link(const vector[string]& paths) except +raise_core_error
         void write_atomic(const string& path, string_view data) except +raise_core_error
+        vector[optional[CppIoError]] write_atomic_all(
+            const vector[string]& paths, const vector[string_view]& contents
+        ) except +raise_core_error
 
     shared_ptr[CppFileSystem] posix_file_system "kalam::FileSystem::posix"() except +raise_core_error
 

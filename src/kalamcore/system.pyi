@@ -1,7 +1,9 @@
 """Files, clock and randomness: everything the core asks of the machine."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Never, final
+
+from kalamcore.errors import IoError
 
 def release_free_memory() -> None:
     """Gives back to the operating system what the allocator keeps for later: after work that took much."""
@@ -15,6 +17,14 @@ class FileSystem:
     def posix() -> FileSystem: ...
     @staticmethod
     def memory() -> FileSystem: ...
+    def read_all(self, paths: Iterable[str]) -> list[bytes | IoError]:
+        """All bytes of each file, or why they could not be read."""
+    def first_link(self, paths: Iterable[str]) -> str | None:
+        """The first of these that is a symbolic link, as is_link has it."""
+    def write_atomic_all(self, files: Iterable[tuple[str, bytes]]) -> list[IoError | None]:
+        """Write or replace many files, each as write_atomic does, and make their directories, with few syncs: all bytes,
+        all renames, then each directory once. Of each why it is not durable, or None; one that failed has no effect on
+        another. No two may have the same path."""
     def exists(self, path: str) -> bool: ...
     def list(self, directory: str) -> list[str]: ...
     def make_directory(self, path: str, mode: int = 0o700) -> None: ...

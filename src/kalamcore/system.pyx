@@ -3,9 +3,12 @@
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cython.operator cimport dereference
 from libcpp.utility cimport move, pair
 
 import os
+
+from kalamcore.errors import IoError
 
 cdef extern from "huge_pages.hpp" namespace "kalam":
     void cpp_release_free_memory "kalam::release_free_memory"() noexcept nogil
@@ -50,6 +53,22 @@ def release_free_memory():
     """Gives back to the operating system what the allocator keeps for later: after work that took much."""
     with nogil:
         cpp_release_free_memory()
+
+
+cdef object io_error(CppIoError* error):
+    return IoError(
+        error.what().decode("utf-8", "replace"),
+        error.code,
+        error.operation.decode("utf-8", "replace"),
+        error.path.decode("utf-8", "replace"),
+    )
+
+
+cdef object read_file(CppReadFile* answer):
+    cdef string* data = bytes_read(answer)
+    if data == NULL:
+        return io_error(read_failure(answer))
+    return PyBytes_FromStringAndSize(data.data(), data.size())
 
 
 cdef int position(tuple names, str name, str what) except -1:
@@ -136,12 +155,50 @@ cdef class FileSystem:
             link = self.files.get().is_link(name)
         return link
 
+    def read_all(self, paths):
+        """All bytes of each file, or why they could not be read."""
+        cdef vector[string] names = [os.fsencode(path) for path in paths]
+        cdef vector[CppReadFile] answers
+        with nogil:
+            answers = self.files.get().read_all(names)
+        return [read_file(&answers[number]) for number in range(answers.size())]
+
+    def first_link(self, paths):
+        """The first of these that is a symbolic link, as is_link has it, or None."""
+        held = list(paths)
+        cdef vector[string] names = [os.fsencode(path) for path in held]
+        cdef size_t number
+        with nogil:
+            number = self.files.get().first_link(names)
+        return held[number] if number < names.size() else None
+
     def write_atomic(self, str path not None, bytes data not None):
         """Write or replace a file: after a crash it holds the old bytes or all the new ones."""
         cdef string name = os.fsencode(path)
         cdef string_view view = string_view(PyBytes_AS_STRING(data), len(data))
         with nogil:
             self.files.get().write_atomic(name, view)
+
+    def write_atomic_all(self, files):
+        """Write or replace many files, each as write_atomic does, with few syncs; of each why it is not durable, or
+        None."""
+        cdef vector[string] paths
+        cdef vector[string_view] contents
+        cdef vector[optional[CppIoError]] failures
+        cdef bytes data
+        held = list(files)
+        for path, given in held:
+            if not isinstance(given, bytes):
+                raise TypeError("the content of a file is bytes")
+            data = given
+            paths.push_back(<string>os.fsencode(path))
+            contents.push_back(string_view(PyBytes_AS_STRING(data), len(data)))
+        with nogil:
+            failures = self.files.get().write_atomic_all(paths, contents)
+        return [
+            io_error(&dereference(failures[number])) if failures[number].has_value() else None
+            for number in range(failures.size())
+        ]
 
     def append(self, str path not None, bytes data not None):
         """Write at the end of a file, making it where it is not there. Not durable: for files that a crash may take."""

@@ -45,12 +45,14 @@ _openings = itertools.count(1)
 
 
 def open_database(files: FileSystem, now_us: int = EPOCH_US, directory: str = DIRECTORY) -> Database:
-    """A database on `files` whose segments have three rows, and whose leftovers go at once."""
+    """A database on `files` whose segments have three rows, and whose leftovers go at once. Users are flushed together,
+    what is shared by itself."""
     random_source = RandomSource.seeded(next(_openings))
     db = Database(files, directory, SETTINGS, clock=Clock.manual(now_us), random=random_source)
     db.cold.row_group_rows = 3
     db.cold.segment_bytes_max = 1
     db.cold.grace_s = 0.0
+    db.cold.together_min = 2
     return db
 
 

@@ -239,6 +239,101 @@ def test_a_fault_strikes_the_operation_it_was_meant_for_once_or_for_good() -> No
     assert files.count("sync") == 4
 
 
+def test_many_files_are_written_and_replaced_with_their_folders(place: tuple[FileSystem, str]) -> None:
+    files, root = place
+    names = [f"{root}/users/{number}/x" for number in range(20)]
+    assert files.write_atomic_all([(name, b"old") for name in names]) == [None] * 20
+    assert files.write_atomic_all([(name, name.encode()) for name in names]) == [None] * 20
+
+    assert files.read_all(names) == [name.encode() for name in names]
+    assert all(files.list(f"{root}/users/{number}") == ["x"] for number in range(20))
+    assert files.write_atomic_all([]) == []
+
+
+def test_many_files_are_written_in_rounds() -> None:
+    files = FileSystem.memory()
+    files.make_directory("d/old")
+    files.write_atomic("d/old/a", b"before")
+    files.record()
+    files.write_atomic_all([("d/old/a", b"1"), ("d/old/b", b"2"), ("d/new/a", b"3")])
+
+    done = [files.recorded_operation(number) for number in range(files.recorded())]
+    assert done == [
+        ("make_directory", "d/new"),
+        *[(verb, f"{name}.tmp") for name in ("d/old/a", "d/old/b", "d/new/a") for verb in ("open", "write")],
+        *[("sync", f"{name}.tmp") for name in ("d/old/a", "d/old/b", "d/new/a")],
+        *[("rename", f"{name}.tmp") for name in ("d/old/a", "d/old/b", "d/new/a")],
+        ("sync_directory", "d/new"),
+        ("sync_directory", "d/old"),
+        ("sync_directory", "d"),
+    ]
+
+
+MANY = [f"d/{folder}/{name}" for folder in "abc" for name in "xy"]
+
+
+@pytest.mark.parametrize("sticky", [False, True])
+@pytest.mark.parametrize(
+    "operation", ["open", "write", "sync", "close", "rename", "sync_directory", "make_directory"]
+)
+def test_of_many_files_each_is_durable_or_tells_why_not(operation: str, sticky: bool) -> None:
+    """Nothing is half there, and a folder that is there after a failure is one that stays."""
+    at = failed = 0
+    while True:
+        at += 1
+        files = FileSystem.memory()
+        files.make_directory("d/a")
+        for name in MANY[:2]:
+            files.write_atomic(name, b"old")
+        before = files.count(operation)
+        files.fail([operation], at=at, errno=errno.EIO, sticky=sticky)
+        answers = files.write_atomic_all([(name, b"new") for name in MANY])
+        files.forgive()
+        if files.count(operation) - before < at:
+            break
+        failed += 1
+        assert any(answers)
+        for number, loss in enumerate(("none", "all", "subset", "reorder", "zeros")):
+            disk = files.crash(loss, number)
+            for name, answer in zip(MANY, answers, strict=True):
+                there = disk.read_file(name) if disk.exists(name) else None
+                if answer is None:
+                    assert there == b"new"
+                else:
+                    assert answer.errno == errno.EIO
+                    assert there in (b"new", b"old" if name in MANY[:2] else None)
+        again = files.write_atomic_all([(name, b"again") for name in MANY])
+        assert again == [None] * len(MANY)
+        assert files.crash("all").read_all(MANY) == [b"again"] * len(MANY)
+        assert not [name for folder in "abc" for name in files.list(f"d/{folder}") if "tmp" in name]
+    assert failed
+    assert answers == [None] * len(MANY)
+
+
+def test_a_directory_whose_name_could_not_be_synced_is_not_there() -> None:
+    files = FileSystem.memory()
+    files.fail(["sync_directory"])
+    with pytest.raises(IoError):
+        files.make_directory("d")
+    assert not files.exists("d")
+    files.make_directory("d")
+    assert files.crash("all").exists("d")
+
+
+def test_many_files_are_read_and_the_first_link_is_found(tmp_path: Path) -> None:
+    files = FileSystem.posix()
+    (tmp_path / "x").write_bytes(b"x")
+    (tmp_path / "link").symlink_to(tmp_path / "x")
+    found, missing = files.read_all([str(tmp_path / "x"), str(tmp_path / "y")])
+
+    assert found == b"x"
+    assert isinstance(missing, IoError)
+    assert missing.errno == errno.ENOENT
+    names = [str(tmp_path / name) for name in ("x", "y", "link")]
+    assert files.first_link(names) == names[2]
+    assert files.first_link(names[:2]) is None
+
+
 def test_only_a_memory_file_system_can_crash() -> None:
     with pytest.raises(TypeError, match="memory"):
         FileSystem.posix().crash()

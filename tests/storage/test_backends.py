@@ -44,6 +44,27 @@ def test_a_version_is_replaced_by_whoever_saw_it(backend):
     assert backend.read_tagged(MANIFEST) == (b"two", second)
 
 
+def test_many_files_are_written_read_and_replaced_each_by_its_own_condition(backend):
+    folders = [f"app/notes/user{number}" for number in range(12)]
+    assert backend.write_all([(f"{folder}/segment-1.parquet", folder.encode()) for folder in folders]) == [
+        None
+    ] * len(folders)
+    tags = backend.replace_all([(f"{folder}/manifest.json", b"one", None) for folder in folders])
+    backend.replace(f"{folders[3]}/manifest.json", b"somebody else's", tags[3])
+    answers = backend.replace_all(
+        [(f"{folder}/manifest.json", b"two", tag) for folder, tag in zip(folders, tags, strict=True)]
+    )
+
+    assert backend.read(f"{folders[5]}/segment-1.parquet") == folders[5].encode()
+    assert [isinstance(answer, StorageConflict) for answer in answers] == [
+        number == 3 for number in range(12)
+    ]
+    read = backend.read_tagged_all([f"{folder}/manifest.json" for folder in folders] + ["app/none"])
+    assert [one and one[0] for one in read] == [b"two"] * 3 + [b"somebody else's"] + [b"two"] * 8 + [None]
+    assert [one[1] for one in read[4:12]] == answers[4:]
+    assert backend.write_all([]) == backend.replace_all([]) == backend.read_tagged_all([]) == []
+
+
 def test_of_many_who_replace_at_once_one_succeeds(backend):
     tag = backend.replace(MANIFEST, b"first", None)
     won: list[int] = []

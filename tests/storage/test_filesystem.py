@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kalamcore.system import FileSystem
-from kalamdb.errors import SegmentMissing, StorageOutcomeUnknown, StorageUnavailable
+from kalamdb.errors import Error, SegmentMissing, StorageOutcomeUnknown, StorageUnavailable
 from kalamdb.storage.backend import require_files
 from kalamdb.storage.filesystem import FilesystemBackend
 
@@ -147,6 +147,44 @@ def test_a_replace_that_fails_leaves_the_old_version_or_says_it_does_not_know(me
     for loss in ("none", "all", "subset", "zeros"):
         after = FilesystemBackend("s", memory.crash(loss, 1), "/db/cold")
         assert after.read(MANIFEST) in known
+
+
+@pytest.mark.parametrize("operation", ["open", "read", "write", "sync", "close", "rename", "sync_directory"])
+@pytest.mark.parametrize("at", range(1, 7))
+def test_of_many_replaced_those_that_fail_stand_or_are_not_known(memory, operation, at):
+    backend = FilesystemBackend("s", memory, "/db/cold")
+    paths = [f"app/notes/{user}/manifest.json" for user in ("alice", "bob", "carol")]
+    tags = backend.replace_all([(path, b"old", None) for path in paths])
+    memory.fail([operation], at=at)
+
+    answers = backend.replace_all([(path, b"new", tag) for path, tag in zip(paths, tags, strict=True)])
+    memory.forgive()
+    assert sum(isinstance(answer, Error) for answer in answers) <= 1
+    for path, answer in zip(paths, answers, strict=True):
+        known = {b"new"}
+        if isinstance(answer, StorageOutcomeUnknown):
+            known = {b"old", b"new"}
+        elif isinstance(answer, Error):
+            known = {b"old"}
+        assert backend.read(path) in known
+        for loss in ("none", "all", "subset", "zeros"):
+            after = FilesystemBackend("s", memory.crash(loss, 1), "/db/cold")
+            assert after.read(path) in known
+
+
+def test_of_many_files_those_behind_a_link_are_refused(tmp_path):
+    (tmp_path / "store" / "app").mkdir(parents=True)
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "store" / "app" / "linked").symlink_to(tmp_path / "outside")
+    backend = FilesystemBackend("s", FileSystem.posix(), str(tmp_path / "store"))
+
+    refused, written = backend.write_all([("app/linked/x", b"x"), ("app/plain/x", b"x")])
+    assert isinstance(refused, StorageUnavailable)
+    assert written is None
+    refused, read = backend.read_tagged_all(["app/linked/x", "app/plain/x"])
+    assert isinstance(refused, StorageUnavailable)
+    assert read[0] == b"x"
+    assert list((tmp_path / "outside").iterdir()) == []
 
 
 @pytest.mark.parametrize("loss", ["none", "all", "subset", "reorder", "torn_512", "zeros"])

@@ -577,24 +577,19 @@ std::vector<std::string> MemoryFileSystem::list(const std::string& directory) {
     return result;
 }
 
-void MemoryFileSystem::make_directory(const std::string& path, unsigned mode) {
+bool MemoryFileSystem::create_directory(const std::string& path, unsigned) {
     const std::string name = normal(path);
-    std::string parent;
-    {
-        const std::lock_guard<std::mutex> hold(state_->mutex);
-        if (state_->is_directory(name)) return;
-        if (state_->find(name) != nullptr) throw IoError(EEXIST, "mkdir", path);
-        parent = parent_of(name);
+    const std::lock_guard<std::mutex> hold(state_->mutex);
+    if (state_->is_directory(name)) return false;
+    if (state_->find(name) != nullptr) throw IoError(EEXIST, "mkdir", path);
+    const std::string parent = parent_of(name);
+    if (!state_->is_directory(parent)) {
+        throw IoError(state_->find(parent) != nullptr ? EEXIST : ENOENT, "mkdir", path);
     }
-    make_directory(parent, mode);
-    {
-        const std::lock_guard<std::mutex> hold(state_->mutex);
-        state_->begin(Operation::make_directory, "mkdir", path);
-        if (state_->is_directory(name)) return;
-        state_->change_name({"", name, {}});
-        state_->remember(Operation::make_directory, path);
-    }
-    sync_directory(parent);
+    state_->begin(Operation::make_directory, "mkdir", path);
+    state_->change_name({"", name, {}});
+    state_->remember(Operation::make_directory, path);
+    return true;
 }
 
 void MemoryFileSystem::rename(const std::string& from, const std::string& to) {

@@ -99,7 +99,7 @@ class MemoryFileSystem final : public FileSystem {
     std::unique_ptr<File> open(const std::string& path, OpenMode mode) override;
     bool exists(const std::string& path) override;
     std::vector<std::string> list(const std::string& directory) override;
-    void make_directory(const std::string& path, unsigned mode) override;
+    bool create_directory(const std::string& path, unsigned mode) override;
     void rename(const std::string& from, const std::string& to) override;
     void remove(const std::string& path) override;
     void sync_directory(const std::string& path) override;

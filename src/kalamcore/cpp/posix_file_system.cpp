@@ -6,6 +6,10 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
+#if defined(__linux__)
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+#endif
 
 #include <algorithm>
 #include <cerrno>
@@ -13,6 +17,7 @@
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <system_error>
 #include <utility>
 
 #include "errors.hpp"
@@ -238,6 +243,44 @@ void tell_owner(const std::string& lock_path, pid_t owner) {
     }
 }
 
+#if defined(__linux__)
+// Since 5.8 syncfs tells of files that could not be written since its descriptor was opened, since 5.17 of
+// what the file system itself could not.
+bool syncfs_tells_failures() {
+    struct utsname system;
+    if (::uname(&system) != 0) return false;
+    int major = 0, minor = 0;
+    const char* const end = system.release + std::strlen(system.release);
+    const auto [dot, failure] = std::from_chars(system.release, end, major);
+    if (failure != std::errc() || dot == end || *dot != '.') return false;
+    std::from_chars(dot + 1, end, minor);
+    return major > 5 || (major == 5 && minor >= 18);
+}
+
+// Those on a device of their own. Of one that is somewhere else, syncfs may leave out the far side.
+bool syncfs_reaches_disk(int number) {
+    struct statfs status;
+    if (::fstatfs(number, &status) != 0) return false;
+    constexpr std::uint64_t ext4 = 0xEF53, xfs = 0x58465342, btrfs = 0x9123683E;
+    const auto type = static_cast<std::uint64_t>(status.f_type) & 0xFFFFFFFF;
+    return type == ext4 || type == xfs || type == btrfs;
+}
+
+class PosixCommonSync final : public CommonSync {
+  public:
+    explicit PosixCommonSync(std::map<dev_t, Descriptor> devices) : devices_(std::move(devices)) {}
+
+    bool sync() noexcept override {
+        for (const auto& [device, directory] : devices_)
+            if (::syncfs(directory.number()) != 0) return false;
+        return true;
+    }
+
+  private:
+    std::map<dev_t, Descriptor> devices_;
+};
+#endif
+
 class PosixFileSystem final : public FileSystem {
   public:
     std::unique_ptr<File> open(const std::string& path, OpenMode mode) override {
@@ -275,14 +318,12 @@ class PosixFileSystem final : public FileSystem {
         return names;
     }
 
-    void make_directory(const std::string& path, unsigned mode) override {
-        if (is_directory(path)) return;
-        const std::string parent = parent_of(path);
-        if (!is_directory(parent)) make_directory(parent, mode);
-        if (::mkdir(path.c_str(), static_cast<mode_t>(mode)) != 0) {
-            if (errno != EEXIST || !is_directory(path)) throw IoError(errno, "mkdir", path);
-        }
-        sync_directory(parent);
+    bool create_directory(const std::string& path, unsigned mode) override {
+        if (is_directory(path)) return false;
+        if (::mkdir(path.c_str(), static_cast<mode_t>(mode)) == 0) return true;
+        // Somebody else may have been quicker, and its name need not be durable yet.
+        if (errno == EEXIST && is_directory(path)) return true;
+        throw IoError(errno, "mkdir", path);
     }
 
     void rename(const std::string& from, const std::string& to) override {
@@ -300,6 +341,23 @@ class PosixFileSystem final : public FileSystem {
         const Descriptor directory = open_descriptor(path, O_RDONLY | O_DIRECTORY);
         full_sync(directory.number(), false, path);
     }
+
+#if defined(__linux__)
+    std::unique_ptr<CommonSync> sync_in_common(const std::vector<std::string>& directories) override {
+        static const bool reliable = syncfs_tells_failures();
+        if (!reliable) return nullptr;
+        std::map<dev_t, Descriptor> devices;
+        for (const std::string& path : directories) {
+            struct stat status;
+            if (::stat(path.c_str(), &status) != 0) return nullptr;
+            if (devices.contains(status.st_dev)) continue;
+            Descriptor directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+            if (directory.number() < 0 || !syncfs_reaches_disk(directory.number())) return nullptr;
+            devices.emplace(status.st_dev, std::move(directory));
+        }
+        return std::make_unique<PosixCommonSync>(std::move(devices));
+    }
+#endif
 
     std::unique_ptr<DirectoryLock> lock_directory(const std::string& path) override {
         const std::string lock_path = path + "/LOCK";
@@ -329,15 +387,6 @@ class PosixFileSystem final : public FileSystem {
     static bool is_directory(const std::string& path) {
         struct stat status;
         return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
-    }
-
-    static std::string parent_of(const std::string& path) {
-        const std::size_t end = path.find_last_not_of('/');
-        if (end == std::string::npos) return path.empty() ? "." : "/";
-        const std::size_t slash = path.find_last_of('/', end);
-        if (slash == std::string::npos) return ".";
-        const std::size_t last = path.find_last_not_of('/', slash);
-        return last == std::string::npos ? "/" : path.substr(0, last + 1);
     }
 };
 

@@ -8,10 +8,10 @@ used again.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NoReturn, Protocol
 
-from kalamdb.errors import SegmentMissing, StorageConflict, StorageUnavailable
+from kalamdb.errors import Error, SegmentMissing, StorageConflict, StorageUnavailable
 
 PATH_BYTES_MAX = 1024
 SEGMENT_BYTES_MAX = 255
@@ -31,6 +31,10 @@ class StorageBackend(Protocol):
     def write(self, path: str, data: bytes | memoryview) -> None:
         """Write a new file: all of it, durable when this returns, or nothing. The name must be a new one."""
 
+    def write_all(self, files: Sequence[tuple[str, bytes]]) -> list[Error | None]:
+        """Write many new files, each as write does, and in less time: of each what write would have raised, or None.
+        One that fails keeps no other from being written. No two may have the same path."""
+
     def read(self, path: str) -> bytes:
         """All bytes of a file. Raises SegmentMissing where there is none."""
 
@@ -43,6 +47,9 @@ class StorageBackend(Protocol):
     def read_tagged(self, path: str) -> tuple[bytes, str] | None:
         """A file with the tag of its version; None where there is none."""
 
+    def read_tagged_all(self, paths: Sequence[str]) -> list[tuple[bytes, str] | Error | None]:
+        """Read many files, each as read_tagged does, in less time: of each what that gives, or would have raised."""
+
     def replace(self, path: str, data: bytes, expected: str | None) -> str:
         """Put `data` in the place of the version with the tag `expected` (None: of nothing); the new version's tag.
 
@@ -51,6 +58,10 @@ class StorageBackend(Protocol):
 
         REQUIRES: no two versions of a file are equal (a manifest has a generation): a tag may be a hash of the content.
         """
+
+    def replace_all(self, files: Sequence[tuple[str, bytes, str | None]]) -> list[str | Error]:
+        """Replace many files, each as replace does, and in less time: of each the new version's tag, or what replace
+        would have raised. One that fails keeps no other from being replaced. No two may have the same path."""
 
     def delete(self, path: str) -> None:
         """Remove a file; that there is none is fine."""

@@ -6,6 +6,7 @@ No name leads out of the directory: a symbolic link below it is refused, whereve
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -41,6 +42,33 @@ class FilesystemBackend:
         """See StorageBackend.write."""
         self._write(path, data if isinstance(data, bytes) else bytes(data))
 
+    def write_all(self, files: Sequence[tuple[str, bytes]]) -> list[Error | None]:
+        """See StorageBackend.write_all."""
+        answers: list[Error | None] = [None] * len(files)
+        ready: list[tuple[int, str]] = []
+        for number, place in enumerate(self._places([path for path, _ in files])):
+            if isinstance(place, Error):
+                answers[number] = place
+            else:
+                ready.append((number, place))
+        try:
+            failures = self._files.write_atomic_all([(place, files[number][1]) for number, place in ready])
+        except CoreError as error:
+            failures = [IoError(str(error), errno.EIO)] * len(ready)
+        for (number, _), failure in zip(ready, failures, strict=True):
+            if failure is None:
+                continue
+            path, data = files[number]
+            answers[number] = self._unavailable(f"write {path}", failure)
+            if failure.errno == errno.ENOENT:
+                # As in _write: another thread removed the folder.
+                try:
+                    self._write(path, data)
+                    answers[number] = None
+                except StorageUnavailable as error:
+                    answers[number] = error
+        return answers
+
     def read(self, path: str) -> bytes:
         """See StorageBackend.read."""
         return self._on_file(path, "read", self._files.read_file)
@@ -63,22 +91,56 @@ class FilesystemBackend:
             raise self._unavailable(f"read {path}", error) from None
         return data, _tag(data)
 
+    def read_tagged_all(self, paths: Sequence[str]) -> list[tuple[bytes, str] | Error | None]:
+        """See StorageBackend.read_tagged_all."""
+        answers: list[tuple[bytes, str] | Error | None] = [None] * len(paths)
+        ready: list[tuple[int, str]] = []
+        for number, place in enumerate(self._places(paths)):
+            if isinstance(place, Error):
+                answers[number] = place
+            else:
+                ready.append((number, place))
+        read = self._files.read_all([place for _, place in ready])
+        for (number, _), data in zip(ready, read, strict=True):
+            if isinstance(data, bytes):
+                answers[number] = data, _tag(data)
+            elif data.errno not in _NOT_THERE:
+                answers[number] = self._unavailable(f"read {paths[number]}", data)
+        return answers
+
     def replace(self, path: str, data: bytes, expected: str | None) -> str:
         """See StorageBackend.replace."""
-        with self._locks[hash(f"{self._root}/{path}") % len(self._locks)]:
+        with self._locks[self._lock_of(path)]:
             found = self.read_tagged(path)
             if (None if found is None else found[1]) != expected:
                 raise conflict(self.storage_id, path)
             try:
                 self._write(path, data)
             except StorageUnavailable as failure:
-                # Up to the renaming the old version stands; behind it, only the disk knows.
-                if self._still(path, found):
-                    raise
-                raise StorageOutcomeUnknown(
-                    f"{failure.message}; whether {path} was replaced is not known: read it again"
-                ) from failure
+                raise self._not_replaced(path, found, failure) from failure
         return _tag(data)
+
+    def replace_all(self, files: Sequence[tuple[str, bytes, str | None]]) -> list[str | Error]:
+        """See StorageBackend.replace_all."""
+        answers: list[str | Error] = [""] * len(files)
+        found: dict[int, tuple[bytes, str] | None] = {}
+        with contextlib.ExitStack() as held:
+            # In one order for all who take several.
+            for lock in sorted({self._lock_of(path) for path, _, _ in files}):
+                held.enter_context(self._locks[lock])
+            read = self.read_tagged_all([path for path, _, _ in files])
+            for number, ((path, _, expected), there) in enumerate(zip(files, read, strict=True)):
+                if isinstance(there, Error):
+                    answers[number] = there
+                elif (None if there is None else there[1]) != expected:
+                    answers[number] = conflict(self.storage_id, path)
+                else:
+                    found[number] = there
+            written = self.write_all([files[number][:2] for number in found])
+            for (number, there), failure in zip(found.items(), written, strict=True):
+                path, data, _ = files[number]
+                answers[number] = _tag(data) if failure is None else self._not_replaced(path, there, failure)
+        return answers
 
     def delete(self, path: str) -> None:
         """See StorageBackend.delete. Folders that it leaves empty go too, since their names may tell of a user."""
@@ -150,6 +212,28 @@ class FilesystemBackend:
             raise self._unavailable(f"reach {path}", error) from None
         return os.path.join(place, segments[-1])
 
+    def _places(self, paths: Sequence[str]) -> Sequence[str | Error]:
+        """Of each path what _place gives, or would have raised."""
+        folders = {path.rpartition("/")[0] for path in map(check_path, paths)}
+        passed: dict[str, str] = {}
+        for folder in folders:
+            while folder and folder not in passed:
+                passed[folder] = os.path.join(self._root, folder)
+                folder = folder.rpartition("/")[0]
+        try:
+            if self._files.first_link(passed.values()) is None:
+                return [os.path.join(self._root, path) for path in paths]
+        except IoError:
+            pass
+        # Which of them has a link on its way.
+        return [self._place_or_error(path) for path in paths]
+
+    def _place_or_error(self, path: str) -> str | Error:
+        try:
+            return self._place(path)
+        except StorageUnavailable as error:
+            return error
+
     def _write(self, path: str, data: bytes) -> None:
         place = self._place(path)
         folder = os.path.dirname(place)
@@ -176,11 +260,20 @@ class FilesystemBackend:
                 raise missing(self.storage_id, path) from None
             raise self._unavailable(f"{verb} {path}", error) from None
 
-    def _still(self, path: str, before: tuple[bytes, str] | None) -> bool:
+    def _lock_of(self, path: str) -> int:
+        return hash(f"{self._root}/{path}") % len(self._locks)
+
+    def _not_replaced(self, path: str, before: tuple[bytes, str] | None, failure: Error) -> Error:
+        """What the replacing of a file comes to that could not be written."""
+        # Up to the renaming the old version stands; behind it, only the disk knows.
         try:
-            return self.read_tagged(path) == before
+            if self.read_tagged(path) == before:
+                return failure
         except Error:
-            return False
+            pass
+        return StorageOutcomeUnknown(
+            f"{failure.message}; whether {path} was replaced is not known: read it again"
+        )
 
     def _check_root(self, path: str) -> None:
         """A disk that is not mounted must not look like one whose files are gone. Raises StorageUnavailable."""

@@ -11,10 +11,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from kalamdb.errors import NotSupportedError, StorageOutcomeUnknown, StorageUnavailable
+from kalamdb.errors import Error, NotSupportedError, StorageOutcomeUnknown, StorageUnavailable
 from kalamdb.storage.backend import check_folder, check_path, conflict, missing, run_probe, unavailable
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ LONGEST_WAIT_S = 3.0
 """Between the tries of a request, which wait twice as long each time, and not all alike."""
 _PART_BYTES = 8 << 20
 _PARTS_AT_ONCE = 4
+_FILES_AT_ONCE = 8
 _LISTED_AT_ONCE = 1000
 _CODES = re.compile(r"<Code>([A-Za-z]{1,64})</Code>")
 _STATUS = re.compile(r"(?:status(?: code)?:? |with status )\(?([1-5][0-9]{2})\b")
@@ -40,6 +42,7 @@ _CREDENTIAL_CODES = frozenset(
     {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "AuthenticationFailed"}
 )
 Answer = TypeVar("Answer")
+Item = TypeVar("Item")
 
 
 class ObjectStoreBackend:
@@ -73,6 +76,10 @@ class ObjectStoreBackend:
                 max_concurrency=_PARTS_AT_ONCE,
             ),
         )
+
+    def write_all(self, files: Sequence[tuple[str, bytes]]) -> list[Error | None]:
+        """See StorageBackend.write_all. One request each, several of them on their way at a time."""
+        return _several(lambda file: self.write(*file), files)
 
     def read(self, path: str) -> bytes:
         """See StorageBackend.read."""
@@ -129,6 +136,10 @@ class ObjectStoreBackend:
         except FileNotFoundError:
             return None
 
+    def read_tagged_all(self, paths: Sequence[str]) -> list[tuple[bytes, str] | Error | None]:
+        """See StorageBackend.read_tagged_all, and write_all."""
+        return _several(self.read_tagged, paths)
+
     def replace(self, path: str, data: bytes, expected: str | None) -> str:
         """See StorageBackend.replace.
 
@@ -162,6 +173,10 @@ class ObjectStoreBackend:
                     f'storage "{self.storage_id}" is unavailable: cannot replace {path}: {_reason(failure)}; '
                     "the request may still arrive: read it again before deciding"
                 )
+
+    def replace_all(self, files: Sequence[tuple[str, bytes, str | None]]) -> list[str | Error]:
+        """See StorageBackend.replace_all, and write_all."""
+        return _several(lambda file: self.replace(*file), files)
 
     def delete(self, path: str) -> None:
         """See StorageBackend.delete."""
@@ -242,6 +257,21 @@ class ObjectStoreBackend:
 
     def _refuse(self, action: str, error: Exception) -> NoReturn:
         raise unavailable(self.storage_id, action, _reason(error)) from None
+
+
+def _several(work: Callable[[Item], Answer], items: Sequence[Item]) -> list[Answer | Error]:
+    """What the work gives of each, or the error that it raised."""
+
+    def tried(item: Item) -> Answer | Error:
+        try:
+            return work(item)
+        except Error as error:
+            return error
+
+    if len(items) < 2:
+        return [tried(item) for item in items]
+    with ThreadPoolExecutor(_FILES_AT_ONCE, "kalamdb-storage") as pool:
+        return list(pool.map(tried, items))
 
 
 def _library(storage_id: str) -> Any:

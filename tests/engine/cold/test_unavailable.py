@@ -82,9 +82,8 @@ def test_opening_asks_no_storage(filled: Database, world: World) -> None:
 
 
 def test_a_storage_that_goes_away_between_two_partitions_keeps_the_first_flushed(
-    filled: Database, monkeypatch: pytest.MonkeyPatch
+    filled: Database,
 ) -> None:
-    monkeypatch.setattr("kalamdb.engine.cold.flush.SIDE_BY_SIDE", 1)
     for user in ("alice", "bob"):
         filled.session(user).execute("INSERT INTO t VALUES (200, 2)")
     gate = Gate(filled)

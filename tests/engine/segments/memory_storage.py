@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from kalamdb.errors import Corruption, StorageUnavailable
+from kalamdb.errors import Corruption, Error, StorageUnavailable
 
 
 class Conflict(StorageUnavailable):
@@ -20,6 +20,11 @@ class MemoryStorage:
         assert path not in self.files
         self.files[path] = bytes(data)
 
+    def write_all(self, files: Sequence[tuple[str, bytes]]) -> list[Error | None]:
+        for path, data in files:
+            self.write(path, data)
+        return [None] * len(files)
+
     def read(self, path: str) -> bytes:
         self.reads.append((path, 0, len(self._file(path))))
         return self._file(path)
@@ -31,12 +36,24 @@ class MemoryStorage:
     def read_tagged(self, path: str) -> tuple[bytes, str] | None:
         return (self.files[path], _tag(self.files[path])) if path in self.files else None
 
+    def read_tagged_all(self, paths: Sequence[str]) -> list[tuple[bytes, str] | Error | None]:
+        return [self.read_tagged(path) for path in paths]
+
     def replace(self, path: str, data: bytes, expected: str | None) -> str:
         there = _tag(self.files[path]) if path in self.files else None
         if there != expected:
             raise Conflict(f"{path} was replaced by somebody else")
         self.files[path] = data
         return _tag(data)
+
+    def replace_all(self, files: Sequence[tuple[str, bytes, str | None]]) -> list[str | Error]:
+        answers: list[str | Error] = []
+        for file in files:
+            try:
+                answers.append(self.replace(*file))
+            except Error as error:
+                answers.append(error)
+        return answers
 
     def delete(self, path: str) -> None:
         self.files.pop(path, None)

@@ -9,12 +9,15 @@ from kalamdb.engine.segments.cache import BoundedCache
 from kalamdb.engine.segments.exporting import parquet_of
 from kalamdb.engine.segments.layout import row_schema
 from kalamdb.engine.segments.manifest import (
+    Commit,
     Found,
     Manifest,
     Owner,
     commit,
+    commit_all,
     leftovers,
     load,
+    load_all,
     load_previous,
     require_own,
 )
@@ -28,6 +31,7 @@ __all__ = [
     "BoundedCache",
     "ColumnBounds",
     "ColumnRange",
+    "Commit",
     "Found",
     "KeyRange",
     "Manifest",
@@ -37,8 +41,10 @@ __all__ = [
     "SegmentStorage",
     "SegmentWriter",
     "commit",
+    "commit_all",
     "leftovers",
     "load",
+    "load_all",
     "load_previous",
     "merge",
     "parquet_of",

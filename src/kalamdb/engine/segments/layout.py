@@ -76,7 +76,11 @@ def row_schema(schema: TableSchema) -> pa.Schema:
 
 def chunk_range(metadata: pq.FileMetaData, row_group: int, column: int) -> tuple[int, int]:
     """Where one column of one row group begins, and how many bytes it has."""
-    chunk = metadata.row_group(row_group).column(column)
+    return range_of(metadata.row_group(row_group).column(column))
+
+
+def range_of(chunk: pq.ColumnChunkMetaData) -> tuple[int, int]:
+    """Where a column chunk begins, and how many bytes it has."""
     begin = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
     return begin, chunk.total_compressed_size
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
+
+from kalamdb.errors import Error
 
 
 class SegmentStorage(Protocol):
@@ -16,6 +18,9 @@ class SegmentStorage(Protocol):
     def write(self, path: str, data: bytes | memoryview) -> None:
         """Write a new file: all of it, durable when this returns, or nothing."""
 
+    def write_all(self, files: Sequence[tuple[str, bytes]]) -> list[Error | None]:
+        """Write many new files, each as write does; of each what write would have raised, or None."""
+
     def read(self, path: str) -> bytes:
         """All bytes of a file."""
 
@@ -25,11 +30,17 @@ class SegmentStorage(Protocol):
     def read_tagged(self, path: str) -> tuple[bytes, str] | None:
         """A file with the tag of its version; None where there is none."""
 
+    def read_tagged_all(self, paths: Sequence[str]) -> list[tuple[bytes, str] | Error | None]:
+        """Read many files, each as read_tagged does; of each what that gives, or would have raised."""
+
     def replace(self, path: str, data: bytes, expected: str | None) -> str:
         """Put `data` in the place of the version with the tag `expected` (None: of nothing), durably; the new tag.
 
         Raises StorageConflict, having written nothing, where another version stands there.
         """
+
+    def replace_all(self, files: Sequence[tuple[str, bytes, str | None]]) -> list[str | Error]:
+        """Replace many files, each as replace does; of each the new tag, or what replace would have raised."""
 
     def delete(self, path: str) -> None:
         """Remove a file; that there is none is fine."""

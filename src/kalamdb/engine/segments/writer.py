@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kalamcore.rows import encode_key
@@ -15,9 +15,9 @@ from kalamdb.engine.segments.layout import (
     FORMAT_VERSION,
     IDENTITY,
     SEQUENCE,
-    chunk_range,
     encode_row_group_table,
     parquet_schema,
+    range_of,
     row_schema,
     segment_file,
 )
@@ -80,6 +80,8 @@ class SegmentWriter:
             "schema_version": schema.version,
         }
         self.metadata = {IDENTITY: orjson.dumps(identity).decode()}
+        self.options_of_few: dict[str, Any] | None = None
+        """Of Parquet's writer; made with the first segment of few rows."""
 
     def write(
         self,
@@ -90,26 +92,36 @@ class SegmentWriter:
     ) -> list[SegmentInfo]:
         """Write one partition's rows as segments in `folder`, durable when this returns; none for no rows.
 
-        `batches`: rows sorted by key, each key once, with the columns of `row_schema(schema)`. `sequences` gives the
-        numbers of the files, never the same twice in the life of the database: a file whose manifest was never written
-        stays behind under its name. Nothing reads the segments before a manifest names them, so a failure halfway
-        leaves only leftovers.
+        See encode. Nothing reads the segments before a manifest names them, so a failure halfway leaves only leftovers.
         """
         infos: list[SegmentInfo] = []
+        for info, content in self.encode(batches, sequences):
+            storage.write(f"{folder}/{info.file}", content)
+            infos.append(info)
+        return infos
+
+    def encode(
+        self, batches: Iterable[pa.RecordBatch], sequences: Iterator[int]
+    ) -> Iterator[tuple[SegmentInfo, bytes]]:
+        """One partition's rows as segments, each with the bytes of its file; none for no rows.
+
+        `batches`: rows sorted by key, each key once, with the columns of `row_schema(schema)`. `sequences` gives the
+        numbers of the files, never the same twice in the life of the database: a file whose manifest was never written
+        stays behind under its name.
+        """
         file: _SegmentFile | None = None
         last_key: pa.Scalar | None = None
         room = self.segment_bytes_max - min(_TAIL_BYTES, self.segment_bytes_max // 4)
         for rows in self._row_groups(batches):
             last_key = self._check_order(rows, last_key)
             if file is not None and file.size_bytes + rows.nbytes > room:
-                infos.append(file.close(storage, folder, next(sequences)))
+                yield file.close(next(sequences))
                 file = None
             if file is None:
                 file = _SegmentFile(self, rows)
             file.add(rows)
         if file is not None:
-            infos.append(file.close(storage, folder, next(sequences)))
-        return infos
+            yield file.close(next(sequences))
 
     def _row_groups(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """The same rows in pieces of at most so many rows and, but for single rows, bytes."""
@@ -215,15 +227,18 @@ class _SegmentFile:
         self.rows += rows.num_rows
         self.tombstones += rows.column(DELETED).true_count
 
-    def close(self, storage: SegmentStorage, folder: str, sequence: int) -> SegmentInfo:
-        """Write it to the storage."""
+    def close(self, sequence: int) -> tuple[SegmentInfo, bytes]:
+        """What a manifest says of it, and its bytes."""
         self.writer.close()
         body = memoryview(self.sink.getvalue())
         (metadata,) = self.collected
         groups, columns = metadata.num_row_groups, metadata.num_columns
-        chunks = [
-            chunk_range(metadata, group, column) for group in range(groups) for column in range(columns)
+        # Asked for once: to make these objects is half of what a small segment takes here.
+        found = [
+            [row_group.column(position) for position in range(columns)]
+            for row_group in map(metadata.row_group, range(groups))
         ]
+        chunks = [range_of(chunk) for row_group in found for chunk in row_group]
         index_offset = sum(chunks[-1])
         # Columns that did not lie one behind the other would leave bytes that no checksum covers.
         ends = [4, *(begin + size for begin, size in chunks)]
@@ -246,7 +261,9 @@ class _SegmentFile:
             tombstones=self.tombstones,
             size_bytes=len(content),
             columns={
-                column.id: _bounds(metadata, position, column, known=column.id not in self.with_nan)
+                column.id: _bounds(
+                    [row_group[position] for row_group in found], column, known=column.id not in self.with_nan
+                )
                 for position, column in enumerate(self.schema.columns)
             },
             min_key=lower_bytes(self.first_keys[0]),
@@ -260,19 +277,18 @@ class _SegmentFile:
             checksum=checksum(content),
             index_checksum=checksum(body[index_offset:footer_offset]),
             tail_checksum=checksum(tail),
-            key_filters=self._key_filters(metadata, body),
+            key_filters=self._key_filters([row_group[self.of.key_position] for row_group in found], body),
         )
-        storage.write(f"{folder}/{file}", content)
-        return info
+        return info, content
 
-    def _key_filters(self, metadata: pq.FileMetaData, body: memoryview) -> tuple[bytes, ...] | None:
+    def _key_filters(
+        self, chunks: Sequence[pq.ColumnChunkMetaData], body: memoryview
+    ) -> tuple[bytes, ...] | None:
         if not key_filter.has_filter(self.of.key.type):
             return None
-        position = self.of.key_position
         filters = []
         room = KEY_FILTER_BYTES_MAX
-        for group in range(metadata.num_row_groups):
-            chunk = metadata.row_group(group).column(position)
+        for chunk in chunks:
             begin = chunk.bloom_filter_offset
             bits = key_filter.bits_of(body[begin : begin + chunk.bloom_filter_length])
             room -= len(bits)
@@ -286,6 +302,27 @@ def _opened(
     sink: pa.BufferOutputStream, of: SegmentWriter, rows: pa.RecordBatch, collected: list[pq.FileMetaData]
 ) -> pq.ParquetWriter:
     """Parquet's writer, with the encodings that suit the first rows."""
+    import pyarrow.parquet as pq
+
+    if rows.num_rows > _FEW_ROWS:
+        options = _options(of, rows)
+    elif of.options_of_few is None:
+        options = of.options_of_few = _options(of, rows)
+    else:
+        options = of.options_of_few
+    # The filter is made for the rows that a full row group has; pyarrow folds those of smaller ones.
+    filters = {of.key.name: {"ndv": min(rows.num_rows, of.row_group_rows), "fpp": key_filter.FALSE_POSITIVES}}
+    return pq.ParquetWriter(
+        sink,
+        of.parquet_schema,
+        bloom_filter_options=filters if key_filter.has_filter(of.key.type) else None,
+        metadata_collector=collected,
+        **options,
+    )
+
+
+def _options(of: SegmentWriter, rows: pa.RecordBatch) -> dict[str, Any]:
+    """What Parquet's writer is told of the columns. The same for all that have few rows."""
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
@@ -305,32 +342,25 @@ def _opened(
             encodings[column.name] = "DELTA_BINARY_PACKED"
             if few:
                 compressions[column.name] = "none"
-    key = of.key
     if few:
         compressions |= {SEQUENCE: "none", DELETED: "none"}
-    # The filter is made for the rows that a full row group has; pyarrow folds those of smaller ones.
-    filters = {key.name: {"ndv": min(rows.num_rows, of.row_group_rows), "fpp": key_filter.FALSE_POSITIVES}}
-    return pq.ParquetWriter(
-        sink,
-        of.parquet_schema,
-        compression=compressions,
-        use_dictionary=dictionaries,
-        column_encoding=encodings | {SEQUENCE: "DELTA_BINARY_PACKED"},
-        store_schema=False,
-        write_page_index=True,
-        sorting_columns=[pq.SortingColumn(of.key_position)],
-        bloom_filter_options=filters if key_filter.has_filter(key.type) else None,
-        metadata_collector=collected,
-    )
+    return {
+        "compression": compressions,
+        "use_dictionary": dictionaries,
+        "column_encoding": encodings | {SEQUENCE: "DELTA_BINARY_PACKED"},
+        "store_schema": False,
+        "write_page_index": True,
+        "sorting_columns": [pq.SortingColumn(of.key_position)],
+    }
 
 
-def _bounds(metadata: pq.FileMetaData, position: int, column: Column, *, known: bool) -> ColumnBounds:
-    """Of a column over all row groups, from the statistics of Parquet's writer, where these are `known` to hold."""
+def _bounds(chunks: Sequence[pq.ColumnChunkMetaData], column: Column, *, known: bool) -> ColumnBounds:
+    """Of a column over its chunks in all row groups, from the statistics of Parquet's writer, where these are `known`
+    to hold."""
     least: Any = None
     greatest: Any = None
     nulls = 0
-    for group in range(metadata.num_row_groups):
-        chunk = metadata.row_group(group).column(position)
+    for chunk in chunks:
         found = chunk.statistics
         nulls += found.null_count
         if found.has_min_max:
