@@ -940,7 +940,14 @@ std::int64_t Store::durable_snowflake() {
         lsn = lease_lsn_;
     }
     // The lease that covers the id, or a later one. Most often it is on the disk already.
-    if (lsn) log_->flush(lsn, true);
+    if (!lsn) return id;
+    try {
+        log_->flush(lsn, true);
+    } catch (...) {
+        // From here on the store is refused what the log is.
+        meet_failure();
+        throw;
+    }
     return id;
 }
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+
+import pytest
+
+from kalamcore.errors import OutcomeUnknownError, PoisonedError
 from kalamcore.system import FileSystem
-from tests.crash.cold import open_database
+from tests.crash.cold import EPOCH_US, open_database
 
 
 def test_an_id_that_named_a_file_is_not_given_again_after_a_power_cut():
@@ -31,3 +36,17 @@ def test_a_power_cut_at_the_log_s_end_lets_no_later_flush_overwrite_a_segment():
             again.flush()
             found = again.execute("SELECT * FROM t ORDER BY id").fetchall()
         assert found == [(1, "first"), (2, "second"), (3, "third")], moment
+
+
+def test_after_a_lease_whose_sync_failed_the_store_says_that_it_is_poisoned():
+    files = FileSystem.memory()
+    db = open_database(files)
+    db._clock.set(EPOCH_US + 3_600_000_000)
+    files.fail(["sync"], at=1, errno=errno.EIO, sticky=False)
+    with pytest.raises(OutcomeUnknownError):
+        db.engine.store.durable_snowflake_id()
+    files.forgive()
+    # The lease's record is asked for again, and what became of it is not known; that is no answer any more.
+    for _ in range(2):
+        with pytest.raises(PoisonedError):
+            db.engine.store.durable_snowflake_id()
