@@ -201,9 +201,9 @@ class ShelteredFileSystem final : public kalam::FileSystem {
         Shelter shelter;
         return files_->list(directory);
     }
-    void make_directory(const std::string& path, unsigned mode) override {
+    bool create_directory(const std::string& path, unsigned mode) override {
         Shelter shelter;
-        files_->make_directory(path, mode);
+        return files_->create_directory(path, mode);
     }
     void rename(const std::string& from, const std::string& to) override {
         Shelter shelter;
