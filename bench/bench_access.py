@@ -1,5 +1,5 @@
 """What does it cost to ask who may? A look-up by key in a SHARED table by the database's own handle, by a user whose
-role may, by one who may by a grant, and by a user among a thousand others with grants. (Access)
+role may, by one who may by a grant, and by a user among a thousand others with grants. (A22)
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def look_up(user: str, access: str, others: int = 0) -> Contender:
 
 @turns(
     Question(
-        "Access: look-up by key",
+        "A22 who may: look-up by key",
         {
             "kalamdb": look_up("ann", "public"),
             "own handle": look_up("root", "public"),
