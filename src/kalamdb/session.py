@@ -580,7 +580,7 @@ def _no_transaction() -> InvalidTransactionState:
 class Statement:
     """One statement of one session: scanned and parsed once, run any number of times."""
 
-    __slots__ = ("_literals", "_plan", "_read", "_session", "parsed", "scan", "simple", "sql")
+    __slots__ = ("_literals", "_plan", "_read", "_rights", "_session", "parsed", "scan", "simple", "sql")
 
     def __init__(self, session: Session, sql: str, scan: Scan | None = None) -> None:
         self._session = session
@@ -590,6 +590,8 @@ class Statement:
         self.parsed: ParsedStatement = parse(self.scan, sql)
         self.simple: SimpleSelect | None = None
         self._read: simple_select.Plan | None = None
+        self._rights: Rights | None = None
+        """With which it was read: with the same, and by the same catalog, it may be read again."""
         self._literals: Sequence[object] = ()
         if self.scan.kind == "SELECT":
             self.simple = find_simple_select(self.scan, sql)
@@ -606,7 +608,7 @@ class Statement:
             and read.core is not None
             and read.catalog is database._catalog
             and read.namespace is session.namespace
-            and session.rights.role in read.roles
+            and session.rights is self._rights
             and session._rights_version == database.accounts.version
             and session._transaction is None
             and not database._forked
@@ -627,9 +629,12 @@ class Statement:
         if session._rights_version != database.accounts.version:
             session._ask_rights()
         if self.simple is not None:
+            rights = session.rights
             answer = simple_select.answer(session, self.simple, parameters, self._literals, started)
             if answer is not None:
                 self._read = simple_select.lasting(session, self.simple)
+                # Another thread may have met a change of them meanwhile.
+                self._rights = rights if session.rights is rights else None
                 return answer
         elif self._plan is not None:
             written = write_plan.run(self._plan, session, parameters, self.scan, started, self.sql)

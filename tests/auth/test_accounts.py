@@ -11,7 +11,7 @@ from kalamcore.system import Clock, FileSystem
 from kalamdb.auth import BY_ROLE, Action, Role
 from kalamdb.auth.account import Account, decode_account, encode_account
 from kalamdb.database import Database
-from kalamdb.errors import AccessDenied, Corruption, DuplicateObject, UnknownFormat
+from kalamdb.errors import AccessDenied, Corruption, DuplicateObject, UndefinedTable, UnknownFormat
 from kalamdb.settings import Settings
 
 AT = datetime.datetime(2026, 5, 1, tzinfo=datetime.UTC)
@@ -101,6 +101,28 @@ def test_a_session_asks_anew_only_after_a_change(db, monkeypatch):
     statement.execute([1])
     statement.execute([1])
     assert len(asked) == 1
+
+
+def test_a_prepared_statement_that_read_by_a_grant_reads_no_more_without_it(db):
+    db.execute(
+        "CREATE TABLE t (id BIGINT PRIMARY KEY) ACCESS restricted; INSERT INTO t VALUES (1); CREATE USER ann"
+    )
+    db.execute("GRANT SELECT ON t TO ann")
+    statement = db.session("ann").prepare("SELECT id FROM t WHERE id = ?")
+    for _ in range(3):
+        assert statement.execute([1]).fetchall() == [(1,)]
+    for change, back in (
+        ("REVOKE SELECT ON t FROM ann", "GRANT SELECT ON t TO ann"),
+        ("ALTER TABLE t SET ACCESS private", "ALTER TABLE t SET ACCESS restricted"),
+        ("DROP USER ann", "UPDATE system.users SET deleted_at = NULL WHERE user_id = 'ann'"),
+    ):
+        db.execute(change)
+        for _ in range(2):
+            with pytest.raises((UndefinedTable, AccessDenied)):
+                statement.execute([1])
+        db.execute(back)
+        for _ in range(2):
+            assert statement.execute([1]).fetchall() == [(1,)]
 
 
 def test_what_was_known_before_a_change_is_not_kept_by_who_asked_meanwhile(db, monkeypatch):

@@ -180,7 +180,9 @@ def outdated(plan: Plan, database: Database, error: Exception) -> bool:
 def lasting(session: Session, simple: SimpleSelect) -> Plan | None:
     """The plan that answered just now, if it stands until the catalog, the session's namespace or its role change."""
     plan = session._database.select_plans.get((simple, session.namespace))
-    return None if plan is None or plan.core is None or plan.functions_version >= 0 else plan
+    if plan is None or plan.core is None or plan.everybody or plan.functions_version >= 0:
+        return None
+    return plan
 
 
 def explained(database: Database, error: Exception) -> Error:
