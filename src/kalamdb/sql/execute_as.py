@@ -31,17 +31,17 @@ def execute_as(scan: Scan, sql: str) -> ExecuteAs | None:
     words = [token[3] if token[0] == _WORD else None for token in tokens[:3]]
     if words[:2] != ["execute", "as"]:
         return None
-    opening, last = tokens[4:5], tokens[-1]
+    # EXECUTE AS USER, a name, two parentheses, and something between them.
     if (
-        words[2:] != ["user"]
+        len(tokens) < 7
+        or words[2] != "user"
         or tokens[3][0] not in (_WORD, _QUOTED, _STRING)
-        or not opening
-        or (opening[0][0], opening[0][3]) != (_OPERATOR, "(")
-        or (last[0], last[3]) != (_OPERATOR, ")")
-        or len(tokens) < 7
+        or (tokens[4][0], tokens[4][3]) != (_OPERATOR, "(")
+        or (tokens[-1][0], tokens[-1][3]) != (_OPERATOR, ")")
     ):
         at = next((token[1] for token in tokens[2:]), len(sql))
         raise InvalidSyntax("write EXECUTE AS USER 'name' ( statement )", position=at)
+    opening, last = tokens[4], tokens[-1]
     depth = 0
     for token in tokens[4:]:
         if token[0] == _OPERATOR and token[3] in ("(", ")"):
@@ -58,5 +58,5 @@ def execute_as(scan: Scan, sql: str) -> ExecuteAs | None:
         )
     if word == "EXECUTE":
         raise InvalidSyntax("EXECUTE AS USER cannot stand in another one", position=first[1])
-    start, end = opening[0][2], last[1]
+    start, end = opening[2], last[1]
     return ExecuteAs(str(tokens[3][3]), sql[start:end], start)
