@@ -241,10 +241,12 @@ class Session:
         subject: Session | None = None
         with contextlib.suppress(AccessDenied, InvalidName):
             check_user_name(statement.user)
+            # Whoever acts as itself keeps a role that the application gave: that may be less than the user's own.
+            given = self._given_role if statement.user == self.user else None
             subject = Session(
                 self._database,
                 statement.user,
-                None,
+                given,
                 self.namespace,
                 self.durability,
                 actor=self._actor,

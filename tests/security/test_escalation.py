@@ -198,6 +198,14 @@ def test_unknown_and_forbidden_subjects_have_one_answer_for_network_sessions(db)
     assert len(answers) == 1
 
 
+def test_who_acts_as_itself_keeps_the_role_that_the_application_gave(db):
+    session = db.session("dba_1", role="user")
+    who = "EXECUTE AS USER 'dba_1' (SELECT CURRENT_USER(), CURRENT_ROLE())"
+    assert session.execute(who).fetchall() == [("dba_1", "user")]
+    with pytest.raises(AccessDenied):
+        session.execute("EXECUTE AS USER 'dba_1' (CREATE USER mallory)")
+
+
 def test_impersonate_deleted_user(db):
     db.execute("CREATE USER gone; DROP USER gone")
     for actor in ("service_1", "dba_1", "root"):
