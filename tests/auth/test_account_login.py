@@ -44,7 +44,7 @@ def test_another_password_is_another_epoch(login, accounts, time):
     epochs = [login.user("alice").auth_epoch]
     for _ in range(3):
         time.go(0.000_01)
-        accounts.replace("alice", lambda account: replace(account, credentials_changed_at=time.instant()))
+        accounts.replace(["alice"], lambda account: replace(account, credentials_changed_at=time.instant()))
         epochs.append(login.user("alice").auth_epoch)
 
     assert len(set(epochs)) == 4

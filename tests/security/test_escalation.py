@@ -198,6 +198,25 @@ def test_unknown_and_forbidden_subjects_have_one_answer_for_network_sessions(db)
     assert len(answers) == 1
 
 
+def test_an_update_of_several_users_that_is_refused_for_one_changes_none(db):
+    session = db.session("dba_1")
+    before = db.execute("SELECT user_id, email, updated_at FROM system.users ORDER BY user_id").fetchall()
+    with pytest.raises(AccessDenied):
+        session.execute("UPDATE system.users SET email = 'taken'")
+    assert (
+        db.execute("SELECT user_id, email, updated_at FROM system.users ORDER BY user_id").fetchall()
+        == before
+    )
+    told = "SELECT action, target FROM system.audit_log WHERE actor = 'dba_1' AND outcome = 'success'"
+    assert db.execute(told).fetchall() == []
+    db.execute("DROP USER user_1; DROP USER user_2")
+    assert session.execute("UPDATE system.users SET deleted_at = NULL WHERE role = 'user'").rowcount == 2
+    assert db.execute(told + " ORDER BY target").fetchall() == [
+        ("RESTORE USER", "user_1"),
+        ("RESTORE USER", "user_2"),
+    ]
+
+
 def test_who_acts_as_itself_keeps_the_role_that_the_application_gave(db):
     session = db.session("dba_1", role="user")
     who = "EXECUTE AS USER 'dba_1' (SELECT CURRENT_USER(), CURRENT_ROLE())"

@@ -180,20 +180,17 @@ class Accounts:
         self._change(put, also)
 
     def replace(
-        self, user_id: str, change: Callable[[Account], Account], also: Also = nothing_more
-    ) -> Account | None:
-        """Put what `change` makes of a user in the user's place; the new one, or None where there is no such user."""
-        made: list[Account] = []
+        self, user_ids: Sequence[str], change: Callable[[Account], Account], also: Also = nothing_more
+    ) -> None:
+        """Put what `change` makes of users in their places: all of them in one commit, or none where it raises for one.
+        Who is not there is passed over."""
 
         def put(batch: WriteBatch) -> None:
-            old = self.find(user_id)
-            if old is None:
-                return
-            made[:] = [change(old)]
-            self._put(batch, made[0])
+            for old in map(self.find, user_ids):
+                if old is not None:
+                    self._put(batch, change(old))
 
         self._change(put, also)
-        return made[0] if made else None
 
     def note_login(self, user_id: str, change: Callable[[Account], Account], *, sync: bool = True) -> None:
         """As replace, for what changes with log-ins alone: nobody's rights, so that no session has to ask anew.

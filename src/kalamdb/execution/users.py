@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from kalamcore.store import WriteBatch
 from kalamdb.auth import Action, Role, authorize
 from kalamdb.auth.account import ROOT, Account, check_user_name, shown_user
 from kalamdb.errors import (
@@ -19,13 +18,14 @@ from kalamdb.errors import (
 from kalamdb.execution.expressions import evaluate_one
 from kalamdb.result import Result, tuples
 from kalamdb.sql.dml import DefaultValue
-from kalamdb.sql.users import UserParts
+from kalamdb.sql.users import AlterUser, UserParts
 from kalamdb.types import TEXT, TIMESTAMP
 
 if TYPE_CHECKING:
+    from kalamcore.store import WriteBatch
     from kalamdb.execution.context import Context
     from kalamdb.sql.dml import Update
-    from kalamdb.sql.users import AlterUser, CreateUser, DropUser, ShowUsers
+    from kalamdb.sql.users import CreateUser, DropUser, ShowUsers
 
 EMAIL_LENGTH_MAX = 320
 STORAGE_MODES = ("table", "region")
@@ -55,18 +55,28 @@ def create_user(statement: CreateUser, context: Context) -> Result:
     return Result.affected(0, f"Created user {shown_user(statement.user)}")
 
 
+@dataclass(frozen=True, slots=True)
+class RestoreUser:
+    """What the audit log knows UPDATE system.users SET deleted_at = NULL as."""
+
+    user: str
+
+
 def alter_user(statement: AlterUser, context: Context) -> Result:
     """Change a user: everybody the own password and email, a dba and system the rest and others."""
-    if statement.parts == UserParts():
+    user, parts = statement.user, statement.parts
+    if parts == UserParts():
         return Result.affected(0, "Nothing to change")
-    changed = _alter(
-        statement.user, statement.parts, context, lambda batch: context.note(statement, batch), None
-    )
-    if changed is None:
-        raise _no_such_user(statement.user)
-    if statement.parts.password is not None:
-        context.services.password_changed(statement.user)
-    return Result.affected(0, f"Altered user {shown_user(statement.user)}")
+    own = user == context.user and parts == UserParts(password=parts.password, email=parts.email)
+    # Before a look at the user, so that a refusal does not tell whether there is one.
+    authorize(context.rights, Action.CHANGE_OWN_ACCOUNT if own else Action.CHANGE_USERS)
+    account = context.services.accounts.find(user)
+    if account is None or account.deleted_at is not None:
+        raise _no_such_user(user)
+    _alter([user], parts, context, own=own)
+    if parts.password is not None:
+        context.services.password_changed(user)
+    return Result.affected(0, f"Altered user {shown_user(user)}")
 
 
 def drop_user(statement: DropUser, context: Context) -> Result:
@@ -90,7 +100,7 @@ def drop_user(statement: DropUser, context: Context) -> Result:
             credentials_changed_at=context.now,
         )
 
-    accounts.replace(statement.user, delete, lambda batch: context.note(statement, batch))
+    accounts.replace([statement.user], delete, lambda batch: context.note(statement, batch))
     context.services.watch_policies()
     return Result.affected(0, f"Dropped user {shown_user(statement.user)}")
 
@@ -128,8 +138,7 @@ def update_users(statement: Update, context: Context) -> Result:
         storage_mode=given.get("storage_mode"),
     )
     users = _matching(statement, context)
-    for user in users:
-        _alter(user, parts, context, lambda batch: context.note(statement, batch), restore)
+    _alter(users, parts, context, restore=restore)
     return Result.affected(len(users), f"Updated {len(users)} row(s)")
 
 
@@ -144,24 +153,15 @@ def _matching(statement: Update, context: Context) -> list[str]:
 
 
 def _alter(
-    user: str,
-    parts: UserParts,
-    context: Context,
-    note: Callable[[WriteBatch], None],
-    restore: bool | None,
-) -> Account | None:
-    """The changed account, or None where there is none. `restore`: whether a deleted one is brought back; None where
-    a deleted one counts as one that is not there."""
-    own = user == context.user and parts == UserParts(password=parts.password, email=parts.email)
-    authorize(context.rights, Action.CHANGE_OWN_ACCOUNT if own and not restore else Action.CHANGE_USERS)
-    role = None if parts.role is None else _role(parts.role)
-    if role is not None:
-        if user == ROOT and role is not Role.SYSTEM:
+    users: Sequence[str], parts: UserParts, context: Context, *, own: bool = False, restore: bool = False
+) -> None:
+    """Change users, all of them or none. `own`: it is the password or email of who asks. `restore`: those who were
+    deleted come back. REQUIRES: who asks may change users, or that is `own`."""
+    if parts.role is not None:
+        role = _role(parts.role)
+        if ROOT in users and role is not Role.SYSTEM:
             raise InvalidDefinition('user "root" always has the role system')
         _authorize_role(role, context)
-    account = context.services.accounts.find(user)
-    if account is None or (account.deleted_at is not None and restore is None):
-        return None
 
     def change(old: Account) -> Account:
         if not own:
@@ -169,7 +169,14 @@ def _alter(
         new = _with_parts(old, parts, context)
         return replace(new, deleted_at=None) if restore else new
 
-    return context.services.accounts.replace(user, change, note)
+    def note(batch: WriteBatch) -> None:
+        for user in users:
+            if restore:
+                context.note(RestoreUser(user), batch)
+            if parts != UserParts():
+                context.note(AlterUser(user, parts), batch)
+
+    context.services.accounts.replace(users, change, note)
 
 
 def _with_parts(account: Account, parts: UserParts, context: Context) -> Account:
