@@ -289,14 +289,21 @@ class Accounts:
         }
 
     def put_imported(
-        self, batch: WriteBatch, found: Mapping[str, Any], tables: Mapping[tuple[str, str], int]
+        self,
+        batch: WriteBatch,
+        found: Mapping[str, Any],
+        tables: Mapping[tuple[str, str], int],
+        *,
+        system_users: bool,
     ) -> None:
         """Put what `exported` told into a commit: users who are not here yet, and what was granted on these tables, by
-        their new ids. Who is here stays as it is. Call forget() after the commit. Raises Corruption."""
+        their new ids. Who is here stays as it is; `system_users`: whether those of role system come too. Call forget()
+        after the commit. Raises Corruption."""
         try:
             for user_id, definition in found.get("users", ()):
-                if self.find(user_id) is None:
-                    self._put(batch, decode_account(user_id, definition))
+                account = decode_account(user_id, definition)
+                if self.find(user_id) is None and (system_users or account.role is not Role.SYSTEM):
+                    self._put(batch, account)
             for user_id, namespace, name, actions, granted_by, granted_at in found.get("grants", ()):
                 table_id = tables.get((namespace, name))
                 if table_id is not None:

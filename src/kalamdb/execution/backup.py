@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kalamcore.errors import CoreError
 from kalamcore.store import WriteBatch
-from kalamdb.auth import Action, authorize
+from kalamdb.auth import Action, authorize, may
 from kalamdb.engine.core_errors import translated
 from kalamdb.engine.jobs import BACKUP, RESTORE, JobContext, JobRequest
 from kalamdb.errors import Error, InvalidDefinition
@@ -40,7 +40,9 @@ def restore(statement: Restore, context: Context) -> Result:
     """Bring back what a backup holds, where nothing of it exists; it is there when this returns."""
     authorize(context.rights, Action.BACKUP)
     _target(statement.uri, context.services)
-    request = JobRequest(RESTORE, statement.namespace, parameters={"uri": statement.uri}, actor=context.user)
+    # What a backup holds may be anybody's work: who may not make users of role system gets none by it.
+    parameters = {"uri": statement.uri, "system_users": may(context.rights, Action.CHANGE_SYSTEM_USERS)}
+    request = JobRequest(RESTORE, statement.namespace, parameters=parameters, actor=context.user)
     (job,) = context.services.jobs.run_all([request])
     return Result.affected(0, f"Restored: {job.result}")
 
@@ -112,7 +114,9 @@ def run_restore(services: Services, job: JobContext) -> str:
             )
         if namespace is None:
             made = {(new[-1].namespace, new[-1].name): new[-1].table_id for new in histories}
-            services.accounts.put_imported(batch, found.catalog, made)
+            services.accounts.put_imported(
+                batch, found.catalog, made, system_users=bool(job.parameters["system_users"])
+            )
 
     tables: list[RestoredTable] = []
     try:
