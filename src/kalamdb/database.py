@@ -30,6 +30,7 @@ from kalamdb.engine import Engine
 from kalamdb.engine.cold_schema import COLD_PARTITIONS, has_cold_places
 from kalamdb.engine.core_errors import core_errors_translated
 from kalamdb.engine.jobs_schema import JOBS, JOBS_ID, OPEN
+from kalamdb.engine.periodic import Periodic
 from kalamdb.errors import (
     Corruption,
     DatabaseClosed,
@@ -63,6 +64,8 @@ Answer = TypeVar("Answer")
 MEMORY = ":memory:"
 WRITES_BETWEEN_LOOKS = 256
 """Rows written between two looks at whether hot segments come near `hot_budget_bytes`."""
+EXPIRY_INTERVAL = datetime.timedelta(hours=1)
+"""Between two looks at who was deleted long ago."""
 EXIT_WAIT_S = 3.0
 """How long the end of the process waits for jobs to reach a safe point."""
 
@@ -170,6 +173,7 @@ class Database:
         self.write_plans = WritePlans(self)
         self.writes_left = WRITES_BETWEEN_LOOKS
         """Rows that may be written before somebody looks at the hot budget: see wrote()."""
+        self._expiring = Periodic(EXPIRY_INTERVAL)
         self.passwords = Passwords()
         self._hashing = HashingSlots()
         self._front_door: FrontDoor | None = None
@@ -508,7 +512,9 @@ class Database:
 
         tables = list(self._catalog.tables.values())
         due = list(due_flushes(self.cold, tables, self.now(), self.settings.hot_budget_bytes))
-        return due + self._due_expiry()
+        if self._expiring.is_due(self.now()):
+            due += self._due_expiry()
+        return due
 
     def _due_expiry(self) -> list[JobRequest]:
         """The job that erases users who were deleted long ago, where there are any."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 from kalamcore.store import WriteBatch
 from kalamdb.auth.reserved import AUDIT_LOG, AUDIT_LOG_ID, ONE_PARTITION
 from kalamdb.engine.core_errors import core_errors_translated
+from kalamdb.engine.periodic import Periodic
 
 if TYPE_CHECKING:
     from kalamdb.engine import Engine
 
-SUCCESS, DENIED, FAILED = "success", "denied", "failed"
+SUCCESS, DENIED = "success", "denied"
 TEXT_CHARACTERS_MAX = 1000
 """Of target and details; the rest is cut."""
 PRUNE_INTERVAL = datetime.timedelta(hours=1)
@@ -60,8 +60,7 @@ class AuditLog:
         self._now = now
         self._retention = retention
         self._sync = sync
-        self._lock = threading.Lock()
-        self._pruned_at: datetime.datetime | None = None
+        self._pruning = Periodic(PRUNE_INTERVAL)
 
     def put(self, batch: WriteBatch, entry: AuditEntry) -> None:
         """Add a row to a commit that is being made."""
@@ -112,11 +111,8 @@ class AuditLog:
     def _prune(self) -> None:
         """Forget what is beyond the retention, once an hour at most."""
         now = self._now()
-        with self._lock:
-            if self._pruned_at is not None and abs(now - self._pruned_at) < PRUNE_INTERVAL:
-                return
-            self._pruned_at = now
-        self.prune(now - self._retention)
+        if self._pruning.is_due(now):
+            self.prune(now - self._retention)
 
     def _values(self, entry: AuditEntry) -> tuple[object, ...]:
         return (

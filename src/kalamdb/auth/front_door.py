@@ -7,7 +7,6 @@ without.
 from __future__ import annotations
 
 import datetime
-import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -25,6 +24,7 @@ from kalamdb.auth.permissions import Role
 from kalamdb.auth.refresh import RefreshTokens
 from kalamdb.auth.server_secret import ServerSecret
 from kalamdb.auth.tokens import TokenIssuer, TokenVerifier
+from kalamdb.engine.periodic import Periodic
 from kalamdb.errors import DuplicateObject, Error, RefreshTokenReused
 
 if TYPE_CHECKING:
@@ -87,8 +87,7 @@ class FrontDoor:
             limits=self._limits,
             slots=slots,
         )
-        self._pruning = threading.Lock()
-        self._pruned_at: datetime.datetime | None = None
+        self._pruning = Periodic(PRUNE_INTERVAL)
         # Whatever changes of a user is known to the next look at a token.
         accounts.on_change = self.verifier.bump_epoch
 
@@ -148,9 +147,5 @@ class FrontDoor:
 
     def _prune(self) -> None:
         """Forget refresh tokens that are past their time, once a day."""
-        now = self._now()
-        with self._pruning:
-            if self._pruned_at is not None and abs(now - self._pruned_at) < PRUNE_INTERVAL:
-                return
-            self._pruned_at = now
-        self._refresh_tokens.prune()
+        if self._pruning.is_due(self._now()):
+            self._refresh_tokens.prune()

@@ -23,6 +23,7 @@ from kalamdb.engine.jobs.context import JobContext
 from kalamdb.engine.jobs.job import INTERRUPTED, Job, JobRequest, JobStatus
 from kalamdb.engine.jobs.retry import RetryDelay
 from kalamdb.engine.jobs.table import JobTable
+from kalamdb.engine.periodic import Periodic
 from kalamdb.errors import (
     DatabaseClosed,
     Error,
@@ -129,7 +130,7 @@ class JobRunner:
         self._idle = 0
         self._failures: dict[Work, tuple[int, float]] = {}
         """Work that failed last time: how often in a row, and until when no policy is heard about it."""
-        self._pruned_at: datetime.datetime | None = None
+        self._pruning = Periodic(PRUNE_INTERVAL)
         self._closing = False
 
     # What jobs there can be
@@ -540,10 +541,8 @@ class JobRunner:
     def _prune(self) -> None:
         """Forget jobs beyond their retention, once an hour at most."""
         now = self._now()
-        with self._lock:
-            if self._pruned_at is not None and abs(now - self._pruned_at) < PRUNE_INTERVAL:
-                return
-            self._pruned_at = now
+        if not self._pruning.is_due(now):
+            return
         try:
             self._table.prune(now - self._retention)
         except (CoreError, Error) as error:
