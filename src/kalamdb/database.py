@@ -22,7 +22,6 @@ from kalamdb.auth.accounts import Accounts
 from kalamdb.auth.audit import AuditLog
 from kalamdb.auth.hashing_slots import HashingSlots
 from kalamdb.auth.passwords import Passwords
-from kalamdb.auth.refresh_schema import REFRESH_TOKENS
 from kalamdb.catalog.catalog import Catalog, CatalogChange
 from kalamdb.catalog.loading import load_catalog
 from kalamdb.catalog.reserved import DROPPED_TABLES, DROPPED_TABLES_ID, RESERVED
@@ -241,7 +240,6 @@ class Database:
         engine.define(COLD_PARTITIONS, [COLD_PARTITIONS])
         engine.define(JOBS, [JOBS])
         Accounts.define(engine)
-        engine.define(REFRESH_TOKENS, [REFRESH_TOKENS])
         for table in catalog.tables.values():
             if has_cold_places(engine, table.table_id):
                 # Before it is defined: from then on a checkpoint may drop tombstones that hide nothing cold.
@@ -297,7 +295,7 @@ class Database:
             return
         options = (table.options for table in self._catalog.tables.values())
         wanted = any(one.flush_rows is not None or one.flush_interval_s is not None for one in options)
-        wanted = wanted or self._nears_hot_budget() or bool(self.accounts.deleted())
+        wanted = wanted or self._nears_hot_budget() or self.accounts.any_deleted()
         if wanted or self._policies is not None:
             self.policies.watch(wanted)
 

@@ -13,7 +13,7 @@ import pytest
 from kalamcore.system import Clock, FileSystem
 from kalamdb.auth.identity import UserState
 from kalamdb.auth.permissions import Role
-from kalamdb.auth.refresh_schema import REFRESH_TOKENS
+from kalamdb.auth.reserved import REFRESH_TOKENS
 from kalamdb.engine import Engine
 from kalamdb.errors import Error
 

@@ -11,8 +11,7 @@ import pytest
 
 from kalamdb.auth.permissions import Role
 from kalamdb.auth.refresh import PREFIX, RefreshTokens
-from kalamdb.auth.refresh_schema import REFRESH_TOKENS, REFRESH_TOKENS_ID
-from kalamdb.auth.reserved import AUTH_TABLES
+from kalamdb.auth.reserved import AUTH_TABLES, REFRESH_TOKENS, REFRESH_TOKENS_ID
 from kalamdb.catalog import RESERVED
 from kalamdb.catalog.reserved import FIRST_TABLE_ID
 from kalamdb.engine.cold_schema import COLD_PARTITIONS_ID
@@ -46,8 +45,9 @@ def dead(tokens: RefreshTokens, users, text: str) -> bool:
 
 def test_the_table_is_reserved_and_no_other_has_its_id():
     assert REFRESH_TOKENS_ID < FIRST_TABLE_ID
-    others = [schema.table_id for schema in (*RESERVED, *AUTH_TABLES)]
-    assert REFRESH_TOKENS_ID not in [JOBS_ID, COLD_PARTITIONS_ID, *others]
+    ids = [JOBS_ID, COLD_PARTITIONS_ID, *(schema.table_id for schema in (*RESERVED, *AUTH_TABLES))]
+    assert ids.count(REFRESH_TOKENS_ID) == 1
+    assert len(ids) == len(set(ids))
     assert REFRESH_TOKENS.primary_key == REFRESH_TOKENS.columns[0].name
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kalamcore import errors as core
@@ -115,13 +115,15 @@ class Accounts:
         found.setdefault(ROOT, root_account())
         return [account for _, account in sorted(found.items())]
 
+    def any_deleted(self) -> bool:
+        """Whether a user was deleted and is still kept."""
+        engine = self._engine()
+        return engine.store.count(USERS_ID, DELETED_USERS, engine.snapshot()) > 0
+
     def deleted(self) -> list[Account]:
         """The users who were deleted and are still kept, by name. Costs what there are of them."""
         engine = self._engine()
-        snapshot = engine.snapshot()
-        if not engine.store.count(USERS_ID, DELETED_USERS, snapshot):
-            return []
-        rows: list[Any] = engine.store.scan(USERS_ID, DELETED_USERS, snapshot, self._users.reader)
+        rows: list[Any] = engine.store.scan(USERS_ID, DELETED_USERS, engine.snapshot(), self._users.reader)
         found = (self.find(user_id) for user_id, _ in rows)
         return [account for account in found if account is not None and account.deleted_at is not None]
 
@@ -218,41 +220,17 @@ class Accounts:
 
         self._change(put, also)
 
-    def grant(
-        self,
-        users: Sequence[str],
-        table_id: int,
-        actions: Iterable[Action],
-        granted_by: str,
-        now: datetime.datetime,
-        also: Also = nothing_more,
-    ) -> None:
-        """Add to what is granted to these users."""
-        wanted = frozenset(actions)
-        self._regrant(users, table_id, lambda held: held | wanted, granted_by, now, also)
-
-    def revoke(
-        self,
-        users: Sequence[str],
-        table_id: int,
-        actions: Iterable[Action],
-        granted_by: str,
-        now: datetime.datetime,
-        also: Also = nothing_more,
-    ) -> None:
-        """Take from what is granted to these users; what was not granted stays so."""
-        unwanted = frozenset(actions)
-        self._regrant(users, table_id, lambda held: held - unwanted, granted_by, now, also)
-
-    def _regrant(
+    def regrant(
         self,
         users: Sequence[str],
         table_id: int,
         change: Callable[[frozenset[Action]], frozenset[Action]],
         granted_by: str,
         now: datetime.datetime,
-        also: Also,
+        also: Also = nothing_more,
     ) -> None:
+        """Put what `change` makes of what is granted to these users in its place. `granted_by`: who does it."""
+
         def put(batch: WriteBatch) -> None:
             for user in dict.fromkeys(users):
                 held = {grant.table_id: grant for grant in self.grants_of(user)}.get(table_id)

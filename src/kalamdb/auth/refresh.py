@@ -22,7 +22,7 @@ from kalamcore import errors as core
 from kalamcore.store import WriteBatch
 from kalamdb.auth.hidden import Hidden
 from kalamdb.auth.identity import UserOf, UserState
-from kalamdb.auth.refresh_schema import REFRESH_TOKENS, REFRESH_TOKENS_ID
+from kalamdb.auth.reserved import REFRESH_TOKENS, REFRESH_TOKENS_ID
 from kalamdb.engine.core_errors import core_errors_translated
 from kalamdb.engine.engine import Engine
 from kalamdb.errors import InvalidToken, RefreshTokenReused

@@ -1,8 +1,9 @@
-"""The reserved tables of users, grants and the audit log: no part of the catalog's value, since nobody needs all of
-their rows at once, and a new user must cost the others nothing.
+"""The reserved tables of users, grants, the audit log and refresh tokens: no part of the catalog's value, since nobody
+needs all of their rows at once, and a new user must cost the others nothing.
 
 Users are one partition, keyed by name; the names of those who were deleted are in another one, too. Grants have a
-partition a user, keyed by the id of the table. The audit log is one partition, in the order of time.
+partition a user, keyed by the id of the table. The audit log is one partition, in the order of time, and refresh tokens
+are one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from kalamdb.types import BIGINT, JSON, TEXT, TIMESTAMP
 USERS_ID = 8
 GRANTS_ID = 9
 AUDIT_LOG_ID = 10
+REFRESH_TOKENS_ID = 11
 ONE_PARTITION = b""
 DELETED_USERS = b"deleted"
 
@@ -47,4 +49,19 @@ AUDIT_LOG = reserved_table(
 )
 """`audit_id`: a Snowflake id, so that the order of keys is that of time."""
 
-AUTH_TABLES: tuple[TableSchema, ...] = (USERS, GRANTS, AUDIT_LOG)
+REFRESH_TOKENS = reserved_table(
+    REFRESH_TOKENS_ID,
+    "refresh_tokens",
+    (
+        ("family_sha256", TEXT),
+        ("secret_sha256", TEXT),
+        ("user_id", TEXT),
+        ("auth_epoch", BIGINT),
+        ("created_at", TIMESTAMP),
+        ("used_at", TIMESTAMP),
+        ("expires_at", TIMESTAMP),
+    ),
+)
+"""One row a family, which is all that came from one log-in; its newest token is the one that is good."""
+
+AUTH_TABLES: tuple[TableSchema, ...] = (USERS, GRANTS, AUDIT_LOG, REFRESH_TOKENS)

@@ -18,8 +18,7 @@ VIEWS_ID = 3
 DROPPED_TABLES_ID = 4
 STORAGES_ID = 5
 # No part of the catalog's value: 6, the jobs (kalamdb.engine.jobs_schema), 7, the places of cold rows
-# (kalamdb.engine.cold_schema), 8 to 10, users, grants and the audit log (kalamdb.auth.reserved), and 16, refresh
-# tokens (kalamdb.auth.refresh_schema).
+# (kalamdb.engine.cold_schema), and 8 to 11, users, grants, the audit log and refresh tokens (kalamdb.auth.reserved).
 FIRST_TABLE_ID = 100
 """The id of the first table that a user creates; the ids below are for reserved tables, now and later."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kalamdb.auth import Action, authorize, undefined_table
@@ -27,29 +28,33 @@ def grant(statement: Grant, context: Context) -> Result:
                 f"user {shown_user(user)} does not exist; create it first with CREATE USER, so that the name is nobody "
                 "else's"
             )
-    accounts.grant(
-        statement.users,
-        schema.table_id,
-        [Action[name] for name in statement.privileges],
-        context.user,
-        context.now,
-        lambda batch: context.note(statement, batch),
-    )
+    _regrant(statement, schema, lambda held, said: held | said, context)
     return Result.affected(0, f"Granted {_said(statement)}")
 
 
 def revoke(statement: Revoke, context: Context) -> Result:
     """Take from users what was granted, from their next statement on. What was not granted is no error."""
     schema = _table(statement, context)
-    context.services.accounts.revoke(
+    _regrant(statement, schema, lambda held, said: held - said, context)
+    return Result.affected(0, f"Revoked {_said(statement)}")
+
+
+def _regrant(
+    statement: Grant | Revoke,
+    schema: TableSchema,
+    change: Callable[[frozenset[Action], frozenset[Action]], frozenset[Action]],
+    context: Context,
+) -> None:
+    """Change what the users hold by what the statement says."""
+    said = frozenset(Action[name] for name in statement.privileges)
+    context.services.accounts.regrant(
         statement.users,
         schema.table_id,
-        [Action[name] for name in statement.privileges],
+        lambda held: change(held, said),
         context.user,
         context.now,
         lambda batch: context.note(statement, batch),
     )
-    return Result.affected(0, f"Revoked {_said(statement)}")
 
 
 def _table(statement: Grant | Revoke, context: Context) -> TableSchema:
