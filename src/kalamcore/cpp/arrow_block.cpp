@@ -18,22 +18,6 @@ struct Made {
     }
 };
 
-std::size_t width_of(Type type) {
-    switch (type) {
-        case Type::kSmallInt:
-            return 2;
-        case Type::kInt:
-        case Type::kDate:
-        case Type::kFloat:
-            return 4;
-        case Type::kDecimal:
-        case Type::kUuid:
-            return 16;
-        default:
-            return 8;
-    }
-}
-
 bool is_text(const ArrowColumn& column) {
     return column.kind == ArrowKind::kText || column.kind == ArrowKind::kBinary;
 }
@@ -93,7 +77,7 @@ void set_text(const ArrowColumn& column, Type type, std::int64_t begin, std::int
 
 void set_fixed(const ArrowColumn& column, Type type, std::int64_t begin, std::int64_t end, bool nulls,
                ArrowBatchColumn& to, Made& made) {
-    std::size_t width = width_of(type);
+    std::size_t width = arrow_width(type);
     if (column.kind == ArrowKind::kNull) {
         to.buffers[1] = made.of(width * static_cast<std::size_t>(end - begin));
         return;

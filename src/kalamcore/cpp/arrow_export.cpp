@@ -81,6 +81,23 @@ std::string arrow_format(const Column& column) {
     return "n";
 }
 
+std::size_t arrow_width(Type type) {
+    switch (type) {
+        case Type::kBoolean:
+            return 0;
+        case Type::kSmallInt:
+            return 2;
+        case Type::kInt:
+        case Type::kDate:
+        case Type::kFloat:
+            return 4;
+        case Type::kDecimal:
+            return 16;
+        default:
+            return 8;
+    }
+}
+
 struct ArrowBatch::Data {
     std::int64_t rows;
     std::vector<ArrowBatchColumn> columns;

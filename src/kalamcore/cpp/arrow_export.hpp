@@ -23,6 +23,10 @@ struct RowRef {
 // The format string by which the C data interface names a column's type; UUID is text of 36 characters here.
 std::string arrow_format(const Column& column);
 
+// How many bytes a value takes in a column whose values all take as many; 0 for booleans, which are bits.
+// REQUIRES: the type is neither text nor bytes, nor UUID, which is text here.
+std::size_t arrow_width(Type type);
+
 // One column of a batch: where its buffers are.
 struct ArrowBatchColumn {
     std::string format;

@@ -42,23 +42,6 @@ std::int64_t integer_at(Type type, const BlockColumn& column, std::int64_t row) 
     }
 }
 
-std::uint8_t width_of(Type type) {
-    switch (type) {
-        case Type::kBoolean:
-            return 0;
-        case Type::kSmallInt:
-            return 2;
-        case Type::kInt:
-        case Type::kDate:
-        case Type::kFloat:
-            return 4;
-        case Type::kDecimal:
-            return 16;
-        default:
-            return 8;
-    }
-}
-
 template <class T>
 std::int64_t first_not_below(const char* values, std::int64_t begin, std::int64_t end, std::int64_t key) {
     while (begin < end) {
@@ -97,7 +80,7 @@ ColumnBlock::ColumnBlock(std::shared_ptr<const RowLayout> layout, std::int64_t r
     for (std::size_t at = 0; at < layout_->size(); at++) {
         Type type = layout_->columns()[at].type;
         columns_[at].text = is_variable(type) || type == Type::kUuid;
-        columns_[at].width = columns_[at].text ? 4 : width_of(type);
+        columns_[at].width = static_cast<std::uint8_t>(columns_[at].text ? 4 : arrow_width(type));
     }
     columns_[layout_->size()].width = 8;
     sequences_ = columns_[layout_->size()].values;

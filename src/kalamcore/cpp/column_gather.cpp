@@ -12,21 +12,6 @@ namespace {
 
 constexpr std::size_t kTextBytesMax = 0x7FFFFFFF;
 
-std::size_t width_of(Type type) {
-    switch (type) {
-        case Type::kSmallInt:
-            return 2;
-        case Type::kInt:
-        case Type::kDate:
-        case Type::kFloat:
-            return 4;
-        case Type::kDecimal:
-            return 16;
-        default:
-            return 8;
-    }
-}
-
 enum class Form : std::uint8_t { kBits, kFixed, kText, kUpdated };
 
 // Bits [from, from + count) of `bits`, or ones where there are none, behind the first `have` of `to`.
@@ -90,11 +75,11 @@ ColumnGatherer::ColumnGatherer(std::shared_ptr<const RowLayout> layout, std::vec
         } else {
             const Column& column = layout_->columns()[static_cast<std::size_t>(position)];
             output.format = arrow_format(column);
-            output.width = width_of(column.type);
             if (is_variable(column.type) || column.type == Type::kUuid) {
                 output.form = Form::kText;
-            } else if (column.type == Type::kBoolean) {
-                output.form = Form::kBits;
+            } else {
+                output.width = arrow_width(column.type);
+                if (column.type == Type::kBoolean) output.form = Form::kBits;
             }
         }
         outputs_.push_back(std::move(output));
