@@ -6,8 +6,6 @@ backup that was cut short is none: the one before it stands. A restore that was 
 
 from __future__ import annotations
 
-import gc
-import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +22,7 @@ from kalamdb.storage.filesystem import FilesystemBackend
 from kalamdb.storage.storages import ELSEWHERE
 from tests.backup.world import USERS, fill
 from tests.crash.cold import Figures, Rows, files_below, open_database, orphans, rows_of
-from tests.crash.power_loss import LOSSES
+from tests.crash.cut_disks import CutDisks
 
 TARGET = "/backups"
 NO_BACKUP = "there is no backup in this place"
@@ -270,34 +268,17 @@ def _prove(
     every: int,
     runs: list[tuple[str, Callable[[], Run], Callable[..., tuple[str, str]]]],
 ) -> Figures:
-    figures = Figures()
-    dice = random.Random(seed)
-    number = seed
+    cuts = CutDisks(seed, every)
     with beside_the_database():
         for name, record, check in runs:
             run = record()
-            moments = run.files.recorded()
-            known: dict[tuple[int, bool], tuple[str, str]] = {}
-            for moment in range(moments):
-                for loss in LOSSES:
-                    number += 1
-                    last = moment == moments - 1
-                    if number % every and not (last and loss == "all"):
-                        continue
-                    loss_seed = dice.getrandbits(32)
-                    disk = run.files.crash(loss, loss_seed, after=moment)
-                    figures.tried += 1
-                    key = disk.fingerprint(), last
-                    if key not in known:
-                        known[key] = check(disk, run, acknowledged=last)
-                        if len(known) % 50 == 0:
-                            gc.collect()
-                    found, wrong = known[key]
-                    figures.outcomes[f"{name}: {found or 'wrong'}"] += 1
-                    if wrong:
-                        where = f"{name}, moment {moment} of {moments} {run.files.recorded_operation(moment)}"
-                        figures.find(f"{where}, loss {loss} {loss_seed}, seed {seed}: {wrong}")
-    return figures
+
+            def checked(disk: FileSystem, acknowledged: bool) -> tuple[str, str]:
+                found, wrong = check(disk, run, acknowledged=acknowledged)  # noqa: B023 - called before the next one
+                return f"{name}: {found or 'wrong'}", wrong  # noqa: B023
+
+            cuts.cut(name, run.files, checked, acknowledged_at=run.files.recorded() - 1, last_always=True)
+    return cuts.figures
 
 
 def prove_backups(seed: int, *, every: int = 1) -> Figures:

@@ -12,7 +12,6 @@ import contextlib
 import errno
 import gc
 import itertools
-import random
 from collections.abc import Callable, Iterable, Iterator
 
 from kalamcore.errors import ColdMissError, IoError
@@ -25,9 +24,9 @@ from kalamdb.engine.segments import load_previous
 from kalamdb.engine.segments.manifest import MANIFEST, PREVIOUS
 from kalamdb.errors import CommitOutcomeUnknown, DatabasePoisoned, Error, StorageUnavailable
 from kalamdb.settings import Settings
+from tests.crash.cut_disks import CutDisks
 from tests.crash.failures import Figures
 from tests.crash.history import DIRECTORY, EPOCH_US
-from tests.crash.power_loss import LOSSES
 
 USERS = ("alice", "bob")
 TABLES = ("notes", "words")
@@ -272,9 +271,7 @@ def check_disk(
 def prove_crashes(seed: int, *, every: int = 1) -> Figures:
     """The power is cut after every operation (or every `every`-th) of a checkpoint, a flush and a compaction, times 8
     losses."""
-    figures = Figures()
-    dice = random.Random(seed)
-    number = seed
+    cuts = CutDisks(seed, every)
     for work, change, now_us in scenes():
         db, files = prepared(change, work)
         db._clock.set(now_us)
@@ -282,29 +279,16 @@ def prove_crashes(seed: int, *, every: int = 1) -> Figures:
         wanted = rows_of(db, deleted=deleted)
         files.record()
         WORKS[work](db)
-        moments = files.recorded()
-        known: dict[int, str] = {}
-        for moment in range(moments):
-            for loss in LOSSES:
-                number += 1
-                if number % every:
-                    continue
-                loss_seed = dice.getrandbits(32)
-                disk = files.crash(loss, loss_seed, after=moment)
-                figures.tried += 1
-                figures.outcomes[f"in a {work}"] += 1
-                key = disk.fingerprint()
-                if key not in known:
-                    known[key] = check_disk(disk, wanted, deleted=deleted, now_us=now_us)
-                    if len(known) % 50 == 0:
-                        gc.collect()
-                if known[key]:
-                    where = f"{work} of {change}, moment {moment} {files.recorded_operation(moment)}"
-                    figures.find(f"{where}, loss {loss} {loss_seed}, seed {seed}: {known[key]}")
+
+        def checked(disk: FileSystem, acknowledged: bool) -> tuple[str, str]:
+            wrong = check_disk(disk, wanted, deleted=deleted, now_us=now_us)  # noqa: B023 - called before the next one
+            return f"in a {work}", wrong  # noqa: B023
+
+        cuts.cut(f"{work} of {change}", files, checked)
         db.close()
         if left := _orphans_after(files):
-            figures.find(f"{work} of {change}: left over without a crash: {left}")
-    return figures
+            cuts.figures.find(f"{work} of {change}: left over without a crash: {left}")
+    return cuts.figures
 
 
 def scenes() -> Iterator[tuple[str, str, int]]:
@@ -355,22 +339,28 @@ def prove_failures(seed: int, *, every: int = 1) -> Figures:
             wanted = rows_of(db, deleted=True)
             disk = files.crash("none")
             db.close()
-            counted = disk.crash("none")
-            db = open_database(counted, EPOCH_US)
-            before = {name: counted.count(name) for name in OPERATIONS}
-            done(db, work)
-            times = {name: counted.count(name) - before[name] for name in OPERATIONS}
-            db.close()
-            for operation, count in times.items():
-                for at in range(1, count + 1):
-                    for code in (errno.EIO, errno.ENOSPC):
-                        for sticky in (False, True):
-                            number += 1
-                            if number % every == 0:
-                                fail_once(disk, work, operation, at, code, sticky, wanted, figures)
-                                if figures.tried % 50 == 0:
-                                    gc.collect()
+            for failure in failures_of(disk, work):
+                number += 1
+                if number % every == 0:
+                    fail_once(disk, work, *failure, wanted, figures)
+                    if figures.tried % 50 == 0:
+                        gc.collect()
     return figures
+
+
+def failures_of(disk: FileSystem, work: str) -> Iterator[tuple[str, int, int, bool]]:
+    """Every operation on a file that the work does on this disk, by kind and count, and how each can fail: the errno,
+    and whether for good."""
+    counted = disk.crash("none")
+    db = open_database(counted, EPOCH_US)
+    before = {name: counted.count(name) for name in OPERATIONS}
+    done(db, work)
+    times = {name: counted.count(name) - before[name] for name in OPERATIONS}
+    db.close()
+    for operation, count in times.items():
+        yield from itertools.product(
+            [operation], range(1, count + 1), (errno.EIO, errno.ENOSPC), (False, True)
+        )
 
 
 def done(db: Database, work: str) -> None:

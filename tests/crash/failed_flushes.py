@@ -16,12 +16,12 @@ from kalamdb.database import Database
 from kalamdb.errors import DatabasePoisoned, Error
 from tests.crash import buckets
 from tests.crash.cold import (
-    OPERATIONS,
     USERS,
     Figures,
     Rows,
     check_disk,
     done,
+    failures_of,
     open_database,
     orphans,
     prepared,
@@ -52,22 +52,13 @@ def prove(seed: int, *, every: int = 1) -> Figures:
     for change in ("insert", "update", "delete"):
         db, files = prepared(change, "flush")
         disk = files.crash("none")
-        counted = disk.crash("none")
         db.close()
-        db = open_database(counted)
-        before = {name: counted.count(name) for name in OPERATIONS}
-        done(db, "flush")
-        times = {name: counted.count(name) - before[name] for name in OPERATIONS}
-        db.close()
-        for operation, count in times.items():
-            for at in range(1, count + 1):
-                for code in (errno.EIO, errno.ENOSPC):
-                    for sticky in (False, True):
-                        number += 1
-                        if number % every == 0:
-                            _fail_once(disk, change, operation, at, code, sticky, number, figures)
-                            if figures.tried % 50 == 0:
-                                gc.collect()
+        for failure in failures_of(disk, "flush"):
+            number += 1
+            if number % every == 0:
+                _fail_once(disk, change, *failure, number, figures)
+                if figures.tried % 50 == 0:
+                    gc.collect()
     return figures
 
 

@@ -6,8 +6,6 @@ again. Of what was erased no file holds a byte once that is acknowledged, or onc
 
 from __future__ import annotations
 
-import gc
-import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,8 +14,8 @@ from kalamdb.database import Database
 from kalamdb.errors import Corruption, Error, StorageUnavailable
 from tests.crash.backups import contents, settle
 from tests.crash.cold import Figures, files_below, open_database, orphans, rows_of
+from tests.crash.cut_disks import CutDisks
 from tests.crash.history import DIRECTORY
-from tests.crash.power_loss import LOSSES
 
 CANARY = "CANARY-51c0de"
 ERASED = f"{CANARY} of alice"
@@ -237,30 +235,14 @@ def _rows(db: Database, name: str, user: str) -> object:
 
 def prove(seed: int, *, every: int = 1) -> Figures:
     """The power is cut after every operation (or every `every`-th) of each statement, times 8 losses."""
-    figures = Figures()
-    dice = random.Random(seed)
-    number = seed
+    cuts = CutDisks(seed, every)
     for statement in STATEMENTS:
         run = recorded(statement)
         check: Callable[..., tuple[str, str]] = check_erasure if statement == "erase" else check_drop
-        known: dict[tuple[int, bool], tuple[str, str]] = {}
-        for moment in range(run.files.recorded()):
-            acknowledged = moment >= run.answered - 1
-            for loss in LOSSES:
-                number += 1
-                if number % every:
-                    continue
-                loss_seed = dice.getrandbits(32)
-                disk = run.files.crash(loss, loss_seed, after=moment)
-                figures.tried += 1
-                key = disk.fingerprint(), acknowledged
-                if key not in known:
-                    known[key] = check(disk, run, acknowledged=acknowledged)
-                    if len(known) % 50 == 0:
-                        gc.collect()
-                found, wrong = known[key]
-                figures.outcomes[f"{statement}: {found or 'wrong'}"] += 1
-                if wrong:
-                    where = f"{statement}, moment {moment} {run.files.recorded_operation(moment)}"
-                    figures.find(f"{where}, loss {loss} {loss_seed}, seed {seed}: {wrong}")
-    return figures
+
+        def checked(disk: FileSystem, acknowledged: bool) -> tuple[str, str]:
+            found, wrong = check(disk, run, acknowledged=acknowledged)  # noqa: B023 - called before the next one
+            return f"{statement}: {found or 'wrong'}", wrong  # noqa: B023
+
+        cuts.cut(statement, run.files, checked, acknowledged_at=run.answered - 1)
+    return cuts.figures
