@@ -142,6 +142,18 @@ def test_what_was_known_before_a_change_is_not_kept_by_who_asked_meanwhile(db, m
     assert session.role is Role.USER
 
 
+def test_a_change_within_a_batch_holds_from_its_next_statement(db):
+    db.execute(
+        "CREATE USER dan ROLE dba; CREATE TABLE t (id BIGINT PRIMARY KEY) ACCESS restricted; CREATE USER ann"
+    )
+    with pytest.raises(AccessDenied, match="Statement 2 failed"):
+        db.session("dan").execute("ALTER USER dan SET ROLE user; CREATE USER more")
+    assert db.accounts.find("more") is None
+    db.execute("ALTER USER dan SET ROLE dba")
+    with pytest.raises(AccessDenied, match="Statement 2 failed"):
+        db.session("dan").execute("DROP USER dan; SELECT 1")
+
+
 def test_a_role_that_the_application_gives_wins_but_not_over_a_deletion(db):
     db.execute("CREATE USER ann ROLE dba")
     session = db.session("ann", role="user")
