@@ -22,6 +22,7 @@ from kalamdb.errors import (
     InvalidParameter,
     InvalidSetting,
     InvalidTransactionState,
+    ParametersWithBatch,
     SerializationFailure,
     UndefinedTable,
 )
@@ -146,7 +147,9 @@ class Session:
         elif ";" in sql:
             statements = split_statements(sql)
             if len(statements) > 1:
-                return self._execute_batch(statements, parameters, started)
+                for result in self._execute_batch(statements, parameters, started):
+                    last = result
+                return last
             sql = statements[0] if statements else ""
         elif sql[:6].lower() == "select":
             scan = scan_statement(sql)
@@ -168,9 +171,25 @@ class Session:
             database.write_plans.of(self, sql, scan, statement.parsed.statement)
         return result
 
-    def _execute_batch(self, texts: list[str], parameters: Sequence[Any] | None, started: int) -> Result:
+    def execute_each(self, sql: str, parameters: Sequence[Any] | None = None) -> Iterator[Result]:
+        """Run SQL as execute does, and give the result of each statement when it has ended, in order.
+
+        What comes behind a statement has not begun when its result is given. Raises as execute; whoever lets go of the
+        iterator before its end runs no further statement, and leaves no transaction open that the batch began.
+        """
+        statements = split_statements(sql) if ";" in sql else []
+        if len(statements) > 1:
+            yield from self._execute_batch(statements, parameters, time.perf_counter_ns())
+        else:
+            yield self.execute(sql, parameters)
+
+    def _execute_batch(
+        self, texts: list[str], parameters: Sequence[Any] | None, started: int
+    ) -> Iterator[Result]:
+        self._database.check_open()
         if parameters:
-            raise InvalidParameter("parameters go with a single statement; run the statements one by one")
+            raise ParametersWithBatch("parameters go with a single statement; run the statements one by one")
+        self._keep_rights()
         prepared: list[Statement | Error] = []
         for text in texts:
             try:
@@ -182,7 +201,6 @@ class Session:
                 if error.code == "PERMISSION_DENIED":
                     raise
                 prepared.append(error)
-        result: Result | None = None
         mine: OpenTransaction | None = None
         for number, one in enumerate(prepared, 1):
             try:
@@ -193,6 +211,7 @@ class Session:
                 result = self._timed(one, (), started)
                 if type(one.parsed.statement).__name__ == "Begin":
                     mine = self._transaction
+                yield result
             except BaseException as error:
                 # A batch that fails does not leave the session in a transaction that it began itself.
                 if mine is not None:
@@ -201,8 +220,6 @@ class Session:
                     error.message = f"Statement {number} failed: {error.message}"
                     error.args = (error.message,)
                 raise
-        assert result is not None
-        return result
 
     def _timed(self, statement: Statement, parameters: Sequence[Any], started: int) -> Result:
         if statement.simple is not None:
