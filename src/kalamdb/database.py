@@ -589,7 +589,7 @@ class Database:
         self.check_open()
         session = Session(self, identity.user, None, "default", address=address)
         if namespace != "default":
-            session._use(namespace)
+            session.use(namespace)
         return session
 
     def password_changed(self, user: str) -> None:
@@ -657,7 +657,7 @@ class Database:
             ) from None
         session = Session(self, user, chosen, "default", durability)
         if namespace != "default":
-            session._use(namespace)
+            session.use(namespace)
         return session
 
     def register_function(

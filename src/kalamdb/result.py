@@ -52,7 +52,8 @@ class Result(Cursor):
     """Rows and what is known about them.
 
     Iterates as tuples. `rowcount`: rows returned or changed. `columns`: their names. `took_ms`: how long the statement
-    took, in milliseconds. `message`: what a statement without rows did.
+    took, in milliseconds. `message`: what a statement without rows did. `user`: as whom it ran, where that was by
+    EXECUTE AS USER; else None.
     """
 
     __slots__ = ()
@@ -71,6 +72,7 @@ class Result(Cursor):
         self.columns = columns
         self.rowcount = rowcount
         self.message = message
+        self.user = None
         self.took_ms = 0.0
         self._rows = rows
         self._types = types

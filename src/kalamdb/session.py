@@ -81,6 +81,8 @@ class Session:
         # Held by each statement inside a transaction, and by what opens and ends one.
         self._lock = threading.RLock()
         self.durability = database.settings.durability if durability is None else durability
+        self.statement_timeout_s: float = database.settings.statement_timeout_s or 0.0
+        """How long a statement may read before it is stopped, in seconds; 0: for ever."""
 
     @property
     def role(self) -> Role:
@@ -171,6 +173,38 @@ class Session:
             database.write_plans.of(self, sql, scan, statement.parsed.statement)
         return result
 
+    def execute_at_once(
+        self, sql: str, parameters: Sequence[Any] | None = None, *, within_s: float
+    ) -> Result | None:
+        """Run one statement if that takes next to no time; None where it may not, and then nothing has happened.
+
+        For who must not wait, such as an event loop: what comes back had no need of a disk, a storage or the query
+        engine, and read for not much longer than `within_s` seconds. Raises as execute.
+        """
+        started = time.perf_counter_ns()
+        database = self._database
+        database.check_open()
+        if ";" in sql or self._transaction is not None:
+            return None
+        self._keep_rights()
+        scan: Scan | None = None
+        plan = database.write_plans.by_text.get(sql)
+        simple = None if plan is not None else simple_of_text(sql)
+        if plan is None and simple is None:
+            word = sql[:6].lower()
+            if word == "select":
+                scan = scan_statement(sql)
+                simple = find_simple_select(scan, sql)
+            elif word in write_plan.WORDS:
+                scan = scan_statement(sql)
+                plan = database.write_plans.find(sql, scan)
+        if simple is not None:
+            literals = scan.literals if scan is not None and simple.literals else ()
+            return simple_select.answer(self, simple, parameters, literals, started, within_s=within_s)
+        if plan is None or self._sync:
+            return None
+        return write_plan.run(plan, self, parameters, scan, started, sql if scan is None else scan.shape)
+
     def execute_each(self, sql: str, parameters: Sequence[Any] | None = None) -> Iterator[Result]:
         """Run SQL as execute does, and give the result of each statement when it has ended, in order.
 
@@ -247,7 +281,10 @@ class Session:
             subject = self._acting_as(statement)
             subject._transaction = self._transaction
             try:
-                return subject.execute(statement.sql, parameters or None)
+                result = subject.execute(statement.sql, parameters or None)
+                if result.user is None:
+                    result.user = subject.user
+                return result
             except Error as error:
                 if error.position is not None:
                     error.position += statement.position
@@ -285,6 +322,7 @@ class Session:
             # Before anything is done: what was done as another is always told.
             self._database.audit.write(entry)
         subject._lock = self._lock
+        subject.statement_timeout_s = self.statement_timeout_s
         return subject
 
     def _authorize_beforehand(self, statement: Any) -> None:
@@ -482,12 +520,17 @@ class Session:
             sqlstate="25P03",
         )
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open, which may have been idle for too long."""
+        return self._transaction is not None
+
     def _run_own(self, statement: Any) -> Result:
         from kalamdb.sql.ddl import UseNamespace
         from kalamdb.sql.transaction import Begin, Commit
 
         if isinstance(statement, UseNamespace):
-            return self._use(statement.name)
+            return self.use(statement.name)
         if isinstance(statement, Begin):
             self.begin()
             return Result.affected(0, "Transaction begun")
@@ -497,7 +540,8 @@ class Session:
         self.rollback()
         return Result.affected(0, "Rolled back")
 
-    def _use(self, namespace: str) -> Result:
+    def use(self, namespace: str) -> Result:
+        """Have unqualified names mean this namespace's. Raises UndefinedNamespace."""
         transaction = self._transaction
         catalog = self._database.catalog if transaction is None else transaction.catalog
         catalog.require_namespace(namespace)
@@ -531,6 +575,7 @@ class Session:
             rows=rows,
             sync=self._sync,
             load_cold=engine.load_cold,
+            timeout_s=self.statement_timeout_s or None,
             transaction=None if transaction is None else transaction.rows,
             actor=self._actor,
             address=self._address,
@@ -637,12 +682,14 @@ class Statement:
         ):
             found: Result | None = None
             try:
-                found = read.core.answer(read.store, session.user, parameters, self._literals, 0)
+                found = read.core.answer(
+                    read.store, session.user, parameters, self._literals, 0, session.statement_timeout_s
+                )
             except (core.ColdMissError, core.WriteConflictError):
                 pass  # the slower way brings what was missing, or takes a newer snapshot
             except (core.CoreError, TimeoutError) as error:
                 if not simple_select.outdated(read, database, error):
-                    raise simple_select.explained(database, error) from error
+                    raise simple_select.explained(session, error) from error
             if found is not None:
                 return found
         started = time.perf_counter_ns()
