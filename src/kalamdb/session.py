@@ -46,6 +46,7 @@ from kalamdb.sql.query import SimpleSelect
 
 if TYPE_CHECKING:
     from kalamdb.database import Database
+    from kalamdb.types import DataType
 
 RETRIES_MAX = 10_000
 QUICK_RETRIES = 20
@@ -584,6 +585,16 @@ class Session:
     def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> Result:
         """Run one statement for every row of parameters. An INSERT … VALUES is one commit: all rows or none."""
         return self.prepare(sql).executemany(rows)
+
+    def parameter_types(self, sql: str) -> Sequence[DataType | None]:
+        """The type that each parameter of one statement takes; None where its text does not say so.
+
+        For values from where not every type can be told, as in JSON. Raises InvalidSyntax, StatementTooLarge.
+        """
+        from kalamdb.execution.parameter_types import parameter_types
+
+        self._keep_rights()
+        return parameter_types(scan_statement(sql), self._database.catalog, self.namespace, self.rights)
 
     def prepare(self, sql: str) -> Statement:
         """A statement that is parsed once."""

@@ -1,7 +1,8 @@
 """Values as cells of JSON rows, and cells as values.
 
 BIGINT and DECIMAL are strings, since JSON's readers have doubles. TIMESTAMP is microseconds since 1970, DATE days, TIME
-microseconds of the day, BYTES an array of numbers; NaN and infinities are null; JSON is its text.
+microseconds of the day, BYTES an array of numbers; NaN and infinities are null; JSON is its text, lists and structs are
+JSON text too, an interval as `[months, days, nanoseconds]`.
 """
 
 from __future__ import annotations
@@ -102,9 +103,8 @@ def _plain(value: Any) -> Any:
             return _decimal_text(value)
         case datetime.timedelta():
             return value // _MICROSECOND
-        case tuple() if hasattr(value, "_asdict"):
-            return value._asdict()
-        case tuple() | set():
+        case tuple():
+            # Of a class of its own, as intervals are.
             return list(value)
     raise TypeError
 
