@@ -104,6 +104,11 @@ class Result(Cursor):
             (name, kind, None, None, None, None, None) for name, kind in zip(self.columns, self._type_names())
         ]
 
+    @property
+    def is_arrow(self) -> bool:
+        """Whether the rows are kept as Arrow, so that they can be had piece by piece."""
+        return self._stored is None and (self._parts is not None or self._batches is not None)
+
     def column_types(self) -> Sequence[DataType]:
         """The SQL type of each column; where the statement names none that of its first value, and of NULL alone TEXT.
 

@@ -45,6 +45,7 @@ from kalamdb.sql.parser import simple_select as find_simple_select
 from kalamdb.sql.query import SimpleSelect
 
 if TYPE_CHECKING:
+    from kalamdb.catalog.catalog import Catalog
     from kalamdb.database import Database
     from kalamdb.types import DataType
 
@@ -520,6 +521,11 @@ class Session:
             f"({self._database.settings.transaction_timeout_s:g} s) and was rolled back; begin it again",
             sqlstate="25P03",
         )
+
+    @property
+    def catalog(self) -> Catalog:
+        """What exists now; an immutable value."""
+        return self._database.catalog
 
     @property
     def in_transaction(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from typing import Any
@@ -14,6 +15,8 @@ import kalamdb
 from kalamdb.auth.account_login import user_state
 
 DEADLINE_S = 30.0
+PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Never used, for all of it is plain HTTP: but a client would load all certificates of the system for one of its own."""
 
 
 def token_of(db: kalamdb.Database, user: str) -> str:
@@ -41,6 +44,7 @@ class Served:
             **options,
         )
         self._server = uvicorn.Server(config)
+        self._clients: dict[str | None, httpx.Client] = {}
         self._thread = threading.Thread(
             target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True
         )
@@ -54,11 +58,35 @@ class Served:
         return self
 
     def __exit__(self, *error: object) -> None:
+        for client in self._clients.values():
+            client.close()
         self._server.should_exit = True
         self._thread.join(DEADLINE_S)
         assert not self._thread.is_alive(), "the server does not end"
 
     def client(self, user: str | None = None) -> httpx.Client:
-        """A client with the token of `user`; without one it says not who it is."""
-        headers = {} if user is None else {"Authorization": f"Bearer {token_of(self.db, user)}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=DEADLINE_S)
+        """The client with the token of `user`, closed with the server; without one it says not who it is."""
+        if user not in self._clients:
+            headers = {} if user is None else {"Authorization": f"Bearer {token_of(self.db, user)}"}
+            self._clients[user] = httpx.Client(
+                base_url=self.url, headers=headers, timeout=DEADLINE_S, verify=PLAIN
+            )
+        return self._clients[user]
+
+
+def sql(
+    served: Served,
+    user: str,
+    text: str,
+    params: list[Any] | None = None,
+    *,
+    namespace_id: str | None = None,
+    accept: str = "*/*",
+) -> httpx.Response:
+    """The answer of POST /v1/api/sql to a user."""
+    body: dict[str, Any] = {"sql": text}
+    if params is not None:
+        body["params"] = params
+    if namespace_id is not None:
+        body["namespace_id"] = namespace_id
+    return served.client(user).post("/v1/api/sql", json=body, headers={"Accept": accept})

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kalamdb.errors import InvalidToken
-from kalamdb.server.peer import address_of
 from kalamdb.server.refusals import InvalidRequest, MissingAuthorization
 
 if TYPE_CHECKING:
@@ -38,5 +37,5 @@ async def session_of(call: Call) -> Session:
         raise InvalidRequest("the request has more than one Authorization header; send one")
     token = bearer_token(call)
     application = call.application
-    identity = await application.in_thread(lambda: application.database.front_door.identity_of(token))
-    return application.database.session_of(identity, address_of(call.scope))
+    identity = await application.identity_of(token)
+    return application.database.session_of(identity, application.peers.address_of(call.scope))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,15 @@ class Call:
         await self.send(
             {"type": "http.response.start", "status": status, "headers": [*headers, *self.standing]}
         )
+
+    async def piece(self, body: bytes) -> None:
+        """The next piece. Raises TimeoutError where the client takes it not, which ends the connection."""
+        async with asyncio.timeout(self.application.settings.request_timeout_s):
+            await self.send({"type": "http.response.body", "body": body, "more_body": True})
+
+    async def end(self) -> None:
+        """There are no more pieces."""
+        await self.send({"type": "http.response.body", "body": b""})
 
     async def respond(self, response: Response) -> None:
         """Answer with a response of Starlette's."""

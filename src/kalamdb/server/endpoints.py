@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from kalamdb.server.call import Handler
 from kalamdb.server.healthcheck import healthcheck
-from kalamdb.server.sql import post_sql
+from kalamdb.server.sql import get_sql, post_sql
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class Endpoint:
 
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "/v1/api/sql", post_sql),
+    Endpoint("GET", "/v1/api/sql", get_sql),
     Endpoint("GET", "/v1/api/healthcheck", healthcheck),
 )
 

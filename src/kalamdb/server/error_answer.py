@@ -120,6 +120,9 @@ def _headers(error: BaseException, status: int) -> list[tuple[bytes, bytes]]:
         headers.append((b"retry-after", b"1"))
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
+    if isinstance(error, (refusals.RequestTooLarge, refusals.RequestTimeout)):
+        # What is left of the body is not read, so nothing can follow it on this connection.
+        headers.append((b"connection", b"close"))
     if isinstance(error, refusals.MethodNotAllowed):
         headers.append((b"allow", ", ".join(error.methods).encode()))
     return headers

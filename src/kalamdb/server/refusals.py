@@ -77,3 +77,7 @@ class ServerClosing(OperationalError):
 
     code = "SERVER_CLOSING"
     sqlstate = "57P01"
+
+
+class ClientGone(Exception):
+    """The client went away before its request was whole: there is nobody to tell."""
