@@ -1,4 +1,4 @@
-"""Every script of tests/scripts over HTTP, against a real server on loopback, but for those that HTTP has no way for."""
+"""Every script of tests/scripts over HTTP, against a real server on loopback, but for what HTTP has no way for."""
 
 from __future__ import annotations
 

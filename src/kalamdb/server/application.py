@@ -27,6 +27,7 @@ from kalamdb.server.refusals import (
     ServerClosing,
     UnknownPath,
 )
+from kalamdb.server.slow_bodies import SlowBodies
 from kalamdb.server.sql_answer import ResultsInJson
 from kalamdb.server.threads import Threads
 
@@ -60,6 +61,7 @@ class Application:
         self.json = ResultsInJson(settings.result_bytes_max)
         self.peers = Peers(settings.trusted_proxies)
         self.origins = Origins(settings.cors_origins)
+        self.slow_bodies = SlowBodies(settings.request_timeout_s)
         self._handlers = by_path()
         # Unique in the process by the number, and among processes by the random part.
         self._request_ids = map(f"{os.urandom(6).hex()}-{{:x}}".format, itertools.count(1))

@@ -41,13 +41,21 @@ async def read_body(call: Call) -> bytes:
     told = call.headers.get(b"content-length")
     if told is not None and (not told.isdigit() or len(told) > 18 or int(told) > size_max):
         raise _too_large(size_max)
+    watch = call.application.slow_bodies
+    task = watch.begin()
+    late = False
     try:
-        async with asyncio.timeout(settings.request_timeout_s):
-            return await _gathered(call, size_max)
-    except TimeoutError:
+        return await _gathered(call, size_max)
+    except asyncio.CancelledError:
+        late = watch.end(task)
+        if not late:
+            raise
         raise RequestTimeout(
             f"the body did not come within request_timeout_s ({settings.request_timeout_s:g} s)"
         ) from None
+    finally:
+        if not late:
+            watch.end(task)
 
 
 async def _gathered(call: Call, size_max: int) -> bytes:
