@@ -1,0 +1,87 @@
+"""The answer to statements that succeeded: results as JSON, whole or in pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import orjson
+
+from kalamdb.protocol import RowWriter, encode_schema
+from kalamdb.result import Result
+from kalamdb.server.refusals import ResultTooLarge
+from kalamdb.types import DataType
+
+PIECE_BYTES = 64 * 1024
+"""Pieces are sent when they are about this large, and answers that are smaller in one."""
+_FORMS_MAX = 4_096
+
+_HEAD = b'{"status":"success","results":['
+
+
+class ResultsInJson:
+    """Makes answers. Safe for threads.
+
+    What of a plan's results is the same each time is written once: their columns and types are the same objects.
+    """
+
+    def __init__(self, bytes_max: int) -> None:
+        """`bytes_max`: of the rows of one answer."""
+        self.bytes_max = bytes_max
+        self._forms: dict[int, tuple[Sequence[str], Sequence[DataType], bytes, RowWriter]] = {}
+
+    def whole(self, result: Result, user: str) -> bytes:
+        """A result as JSON. `user`: the session's. Raises ResultTooLarge."""
+        if not result.columns:
+            return b"{%s" % _end(result, user)
+        schema, writer = self._form(result)
+        text = b'{"schema":%s,"rows":[%s],%s' % (schema, writer.whole(result), _end(result, user))
+        if len(text) > self.bytes_max:
+            raise self.too_large()
+        return text
+
+    def pieces(self, result: Result, user: str) -> Iterator[bytes]:
+        """The same of a result with rows, in pieces of which each is made when it is asked for."""
+        schema, writer = self._form(result)
+        yield b'{"schema":%s,"rows":[' % schema
+        yield from writer.pieces(result)
+        yield b"],%s" % _end(result, user)
+
+    def too_large(self) -> ResultTooLarge:
+        """What is raised for rows beyond `bytes_max`."""
+        return ResultTooLarge(
+            f"the rows take more than result_bytes_max ({self.bytes_max} bytes); narrow the SELECT, or add LIMIT"
+        )
+
+    def _form(self, result: Result) -> tuple[bytes, RowWriter]:
+        columns, types = result.columns, result.column_types()
+        kept = self._forms.get(id(types))
+        if kept is not None and kept[0] is columns and kept[1] is types:
+            return kept[2:]
+        text, writer = orjson.dumps(encode_schema(columns, types)), RowWriter(types)
+        if isinstance(types, tuple):
+            # What is kept keeps its id from being another's.
+            if len(self._forms) >= _FORMS_MAX:
+                self._forms.clear()
+            self._forms[id(types)] = (columns, types, text, writer)
+        return text, writer
+
+
+def _end(result: Result, user: str) -> bytes:
+    """Of a result, behind its rows."""
+    message = b"" if result.message is None else b'"message":%s,' % orjson.dumps(result.message)
+    return b'%s"row_count":%d,"as_user":%s}' % (message, result.rowcount, orjson.dumps(result.user or user))
+
+
+def answer_of(results: Sequence[bytes], took_ms: float) -> bytes:
+    """The whole answer."""
+    return b"%s%s%s" % (_HEAD, b",".join(results), tail_of(took_ms))
+
+
+def head_of(results: Sequence[bytes]) -> bytes:
+    """How an answer begins whose last result comes in pieces behind this."""
+    return b"".join([_HEAD, *(part for one in results for part in (one, b","))])
+
+
+def tail_of(took_ms: float) -> bytes:
+    """How it ends."""
+    return b'],"took_ms":%.3f,"took":%.3f}' % (took_ms, took_ms)
