@@ -30,6 +30,7 @@ from kalamdb.server.refusals import (
 from kalamdb.server.slow_bodies import SlowBodies
 from kalamdb.server.sql_answer import ResultsInJson
 from kalamdb.server.threads import Threads
+from kalamdb.server.websocket import Hub, serve_socket
 
 if TYPE_CHECKING:
     from kalamdb.auth.identity import Identity
@@ -62,6 +63,7 @@ class Application:
         self.peers = Peers(settings.trusted_proxies)
         self.origins = Origins(settings.cors_origins)
         self.slow_bodies = SlowBodies(settings.request_timeout_s)
+        self.sockets = Hub(self)
         self._handlers = by_path()
         # Unique in the process by the number, and among processes by the random part.
         self._request_ids = map(f"{os.urandom(6).hex()}-{{:x}}".format, itertools.count(1))
@@ -72,8 +74,7 @@ class Application:
         if scope["type"] == "http":
             await self._answer(Call(self, scope, receive, send, next(self._request_ids)))
         elif scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 1008})
+            await serve_socket(self.sockets, scope, receive, send, next(self._request_ids))
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
 
@@ -148,6 +149,7 @@ class Application:
     async def stop(self) -> None:
         """Take no more statements, and wait for those that run."""
         self.closing = True
+        await self.sockets.stop()
         await self.threads.end(CLOSING_WAIT_S)
 
     async def _live(self, receive: Receive, send: Send) -> None:
