@@ -59,10 +59,14 @@ async def read_body(call: Call) -> bytes:
 
 
 async def _gathered(call: Call, size_max: int) -> bytes:
+    message = await call.receive()
+    if message["type"] == "http.request" and not message.get("more_body", False):
+        body: bytes = message.get("body", b"")
+        if len(body) <= size_max:
+            return body
     pieces: list[bytes] = []
     size = 0
     while True:
-        message = await call.receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
         piece = message.get("body", b"")
@@ -71,7 +75,8 @@ async def _gathered(call: Call, size_max: int) -> bytes:
             raise _too_large(size_max)
         pieces.append(piece)
         if not message.get("more_body", False):
-            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            return b"".join(pieces)
+        message = await call.receive()
 
 
 def _check_kind(call: Call) -> None:
