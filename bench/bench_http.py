@@ -1,8 +1,8 @@
 """How much does a statement over HTTP cost beside the same ASGI stack that does nothing? And 100,000 rows, beside what
 libraries make of the same SELECT?
 
-One connection, one request after the other; and 32 connections, of which each has one on its way. Servers are processes of
-their own on loopback; the client is this one, on the same cores. (P17, P18)
+One connection, one request after the other; and 32 connections, of which each has one on its way. Servers are processes
+of their own on loopback; the client is this one, on the same cores. (P17, P18)
 """
 
 from __future__ import annotations

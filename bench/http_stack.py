@@ -2,9 +2,9 @@
 
     python -m bench.http_stack KIND DIRECTORY ROWS DURABILITY
 
-serves on loopback and writes its port and a token to standard output. KIND is `kalamdb`; `bare`, which reads a request's
-body and answers what a look-up would; `synced`, which before that writes to a file and has it synced in a thread; or
-`rows`, which answers /json and /arrow with rows made of the same SELECT by the libraries alone.
+serves on loopback and writes its port and a token to standard output. KIND is `kalamdb`; `bare`, which reads a
+request's body and answers what a look-up would; `synced`, which before that writes to a file and has it synced in a
+thread; or `rows`, which answers /json and /arrow with rows made of the same SELECT by the libraries alone.
 """
 
 from __future__ import annotations

@@ -124,21 +124,24 @@ class Application:
             raise UnknownPath("there is nothing at this path; calls begin with /v1/api/")
         return methods
 
-    async def identity_of(self, token: str) -> Identity:
-        """Whom a token speaks for; nothing is waited for where that is known. Raises InvalidToken, TokenExpired,
-        IssuerUnavailable, ServerClosing."""
+    def known(self, token: str) -> Identity | None:
+        """Whom a token speaks for, where that was found out before; nothing is waited for. Raises ServerClosing."""
         if self.closing:
             raise ServerClosing("the server is going down; send it again in a moment")
+        return None if self._verifier is None else self._verifier.known(token)
+
+    async def identity_of(self, token: str) -> Identity:
+        """Whom a token speaks for. Raises InvalidToken, TokenExpired, IssuerUnavailable."""
         verifier = await self._ready() if self._verifier is None else self._verifier
-        identity = verifier.known(token)
-        if identity is None:
-            # A signature to compute, a user to look up, keys to fetch perhaps.
-            identity = await self.threads.at_the_door(lambda: verifier.verify(token))
-        return identity
+        # A signature to compute, a user to look up, keys to fetch perhaps.
+        return await self.threads.at_the_door(lambda: verifier.verify(token))
 
     async def start(self) -> None:
-        """Have what the first request needs; without it that request waits. Raises InvalidSetting for a secret that is
-        too short, ReadOnlyDatabase."""
+        """Have what the first request needs; without it that request waits. After `stop` it begins anew. Raises
+        InvalidSetting for a secret that is too short, ReadOnlyDatabase."""
+        if self.closing:
+            self.threads = Threads(self.settings, self.statement_timeout_s)
+            self.closing = False
         await self._ready()
 
     async def _ready(self) -> TokenVerifier:

@@ -31,7 +31,11 @@ async def read_json(call: Call) -> bytes:
     if encoding not in (b"identity", b"gzip"):
         raise UnsupportedMediaType("the body is encoded as neither identity nor gzip; send it as it is")
     body = await read_body(call)
-    return body if encoding == b"identity" else _unzipped(body, call.application.settings.request_bytes_max)
+    if encoding == b"identity":
+        return body
+    application = call.application
+    size_max = application.settings.request_bytes_max
+    return await application.threads.at_the_door(lambda: _unzipped(body, size_max))
 
 
 async def read_body(call: Call) -> bytes:
@@ -59,10 +63,14 @@ async def read_body(call: Call) -> bytes:
 
 
 async def _gathered(call: Call, size_max: int) -> bytes:
+    message = await call.receive()
+    if message["type"] == "http.request" and not message.get("more_body", False):
+        body: bytes = message.get("body", b"")
+        if len(body) <= size_max:
+            return body
     pieces: list[bytes] = []
     size = 0
     while True:
-        message = await call.receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
         piece = message.get("body", b"")
@@ -71,7 +79,8 @@ async def _gathered(call: Call, size_max: int) -> bytes:
             raise _too_large(size_max)
         pieces.append(piece)
         if not message.get("more_body", False):
-            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            return b"".join(pieces)
+        message = await call.receive()
 
 
 def _check_kind(call: Call) -> None:
