@@ -141,6 +141,7 @@ class Application:
         InvalidSetting for a secret that is too short, ReadOnlyDatabase."""
         if self.closing:
             self.threads = Threads(self.settings, self.statement_timeout_s)
+            self.sockets = Hub(self)
             self.closing = False
         await self._ready()
 
