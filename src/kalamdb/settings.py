@@ -363,7 +363,9 @@ class Settings:
         60.0, _seconds(0.001, 86_400), "a subscription whose next batch nobody asks for in this time is ended"
     )
     websocket_ping_s: float = _setting(
-        20.0, _seconds(0.1, 86_400), "how often a WebSocket is pinged; one that does not answer as long is closed"
+        20.0,
+        _seconds(0.1, 86_400),
+        "how often a WebSocket is pinged; one that does not answer as long is closed",
     )
     compat: str | None = _setting(
         None, _choice("kalamdb-0.4", optional=True), "compatibility profile: kalamdb-0.4 or none"

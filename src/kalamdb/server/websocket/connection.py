@@ -260,8 +260,9 @@ class Connection:
         size = one.nbytes + SET_BYTES
         self._behind[one.last] = [1, size]
         self._behind_bytes += size
-        # A single commit may be larger: it is told in pieces.
-        if len(self._behind) == 1 or self._behind_bytes + self.outgoing.bytes <= self.outgoing.bytes_max:
+        # The oldest may be larger: it is told in pieces. What counts is what waits behind it.
+        oldest = next(iter(self._behind.values()))[1]
+        if self._behind_bytes - oldest + self.outgoing.bytes <= self.outgoing.bytes_max:
             return False
         self._is_slow()
         return True

@@ -73,7 +73,7 @@ class Encoding:
         if text is None:
             if not self.packed and not self.compressed:
                 raise InvalidMessage(
-                    "the message is binary, which was not agreed upon; send JSON as text, or a protocol with authenticate"
+                    "the message is binary, which was not agreed upon; send JSON as text, or agree upon a protocol"
                 )
             if self.compressed and data[:2] == _GZIP_MAGIC:
                 data = _unzipped(data, bytes_max)

@@ -22,9 +22,22 @@ ROOM_BYTES = 256 * 1024
 class Outgoing:
     """The frames of one connection, in order. For one event loop."""
 
-    __slots__ = ("_gone", "_queue", "_rooms", "_send", "_slow", "_task", "bytes", "bytes_max", "closed", "sent")
+    __slots__ = (
+        "_gone",
+        "_queue",
+        "_rooms",
+        "_send",
+        "_slow",
+        "_task",
+        "bytes",
+        "bytes_max",
+        "closed",
+        "sent",
+    )
 
-    def __init__(self, send: Send, bytes_max: int, slow: Callable[[], None], gone: Callable[[], None]) -> None:
+    def __init__(
+        self, send: Send, bytes_max: int, slow: Callable[[], None], gone: Callable[[], None]
+    ) -> None:
         """`bytes_max`: how much may wait. `slow`: called where more would; `gone`: where nobody is there any more."""
         self._send = send
         self._slow = slow

@@ -53,7 +53,9 @@ def initial_data_batch(
     """Some of the rows that were there. `rows`: as a JSON array. `number`: from 0 on."""
     status = READY if not has_more else LOADING if number == 0 else LOADING_BATCH
     head = _text({"type": "initial_data_batch", "subscription_id": subscription_id})[:-1]
-    return f'{head},"rows":{rows},"batch_control":{_text(_batch_control(number, has_more, status, last_seq))}}}'
+    return (
+        f'{head},"rows":{rows},"batch_control":{_text(_batch_control(number, has_more, status, last_seq))}}}'
+    )
 
 
 def change_head(subscription_id: str) -> str:

@@ -12,7 +12,7 @@ SIZE_LEEWAY = 2
 
 
 def server_options(settings: Settings) -> dict[str, Any]:
-    """Keyword arguments of uvicorn.Config. Deflate stays off: it halves how many can be told, and doubles the memory."""
+    """Keyword arguments of uvicorn.Config. Deflate stays off: it halves how many can be told, and doubles memory."""
     return {
         "ws": "websockets-sansio",
         "ws_max_size": settings.websocket_message_bytes_max * SIZE_LEEWAY,

@@ -53,7 +53,8 @@ class Beginning:
                 raise InvalidMessage("a subscription begins with last_rows, or goes on from a _seq, not both")
         if self.last_rows is not None and self.last_rows > self.batch_rows:
             raise UnsupportedOption(
-                f"last_rows ({self.last_rows}) is above batch_size ({self.batch_rows}); ask for fewer, or in a larger batch"
+                f"last_rows ({self.last_rows}) is above batch_size ({self.batch_rows}); ask for fewer rows, or for "
+                "larger batches"
             )
 
     def shown(self) -> dict[str, object]:
@@ -113,9 +114,7 @@ class Subscription:
             assert live is not None
             if self._batches is not None:
                 self._send(
-                    server_frames.subscription_ack(
-                        self.id, live.plan, self._batches.total, rows_follow=True
-                    )
+                    server_frames.subscription_ack(self.id, live.plan, self._batches.total, rows_follow=True)
                 )
                 await self._send_batch()
                 return
@@ -226,7 +225,7 @@ class Subscription:
         self._connection.hub.join(self)
 
     def hear(self, one: ChangeSet, made: dict[Plan, Told]) -> None:
-        """A commit has changed the partition. `made`: what others who hear of it have made, and who comes next finds."""
+        """A commit has changed the partition. `made`: what is told of it, by plan; who comes next finds it there."""
         if one.last <= self._heard:
             return
         self._heard = one.last
@@ -273,20 +272,19 @@ class Subscription:
     async def _catch_up(self) -> None:
         """Tell what waits here, as fast as the connection takes it."""
         try:
-            while self._behind and not self.closed:
+            while self._behind:
                 await self._connection.outgoing.room()
-                if self.closed:
-                    return
+                if not self._behind:
+                    return  # it was closed meanwhile
                 one = self._behind[0]
                 told = self._made(one, {})
                 if told.large:
                     await self._tell_large(one, told)
                 else:
                     self._tell(one, told)
-                if self.closed:
-                    return
-                self._behind.popleft()
-                self._connection.caught_up(one)
+                if self._behind:
+                    self._behind.popleft()
+                    self._connection.caught_up(one)
         except Exception as error:
             self.fail(error)
         finally:
@@ -359,5 +357,7 @@ def _place(options: Options) -> int | None:
     except ValueError:
         places = set()
     if len(places) != 1:
-        raise InvalidMessage("from is a _seq, as a decimal string or a number; from_seq_id is another name of it")
+        raise InvalidMessage(
+            "from is a _seq, as a decimal string or a number; from_seq_id is another name of it"
+        )
     return places.pop()

@@ -117,7 +117,7 @@ class Told(Tails):
         self._frames: dict[tuple[int, str, Encoding], Frame] = {}
 
     def frame(self, at: int, head: str, encoding: Encoding) -> Frame | None:
-        """The frame of one of the messages to a subscription, whose messages begin with `head`; None behind the last."""
+        """One of the messages to a subscription, whose messages begin with `head`; None behind the last."""
         key = at, head, encoding
         found = self._frames.get(key)
         if found is None:
