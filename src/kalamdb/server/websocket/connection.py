@@ -97,7 +97,7 @@ class Connection:
         self.hub.add(self)
         self._watch_token()
         try:
-            while True:
+            while self._closing is None:
                 message = await receive()
                 if message["type"] != "websocket.receive":
                     break
@@ -121,8 +121,7 @@ class Connection:
             return
         self._closing = code, reason
         self._close_subscriptions()
-        # Not from within itself: whoever reads a message now finishes with it first.
-        if self._task is not None:
+        if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
 
     def _is_slow(self) -> None:

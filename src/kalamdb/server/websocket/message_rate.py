@@ -6,7 +6,7 @@ import time
 
 from kalamdb.errors import RateLimitExceeded
 
-REFUSALS_MAX = 1000
+REFUSALS_MAX = 500
 """Messages in a row that are refused before the connection is closed."""
 
 
