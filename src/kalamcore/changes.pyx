@@ -108,7 +108,9 @@ def changes_between(Store store not None, uint64_t table_id, bytes partition not
     return change_sets(sets)
 
 
+# A collector that cleared the store first would leave close() without it.
 @cython.final
+@cython.no_gc_clear
 cdef class Listener:
     """One listener's place in a partition's changes: whoever makes a view after it was made gets every commit behind
     that view from it, and perhaps some before.

@@ -206,7 +206,7 @@ def test_a_new_password_ends_connections_of_the_old_one(served: Served) -> None:
 
 
 def test_a_connection_goes_on_with_a_new_role(served: Served) -> None:
-    served.db.execute("CREATE SHARED TABLE app.inner (id BIGINT PRIMARY KEY) WITH (ACCESS_LEVEL = 'private')")
+    served.db.execute("CREATE SHARED TABLE app.inner (id BIGINT PRIMARY KEY) WITH (ACCESS = 'private')")
     with connected(served, "ann") as client:
         client.subscribe("SELECT * FROM app.inner", {})
         before = client.receive()

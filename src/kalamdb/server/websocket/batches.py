@@ -32,6 +32,7 @@ class Batches:
 
     def __init__(self, live: LiveQuery, last_rows: int | None, batch_rows: int) -> None:
         """Reads the first rows. Raises as LiveQuery.pages."""
+        self._live = live
         self._batch_rows = batch_rows
         self._pages: Iterator[Page] = live.pages(last_rows, max(batch_rows, PAGE_ROWS), PAGE_BYTES)
         self._page = next(self._pages)
@@ -52,6 +53,8 @@ class Batches:
             rows.append(self._objects.of(self._page.rows[self._at]))
             size += len(rows[-1])
             self._at += 1
+        # Of what was read before, and is told only now.
+        self._live.check()
         page = self._page
         has_more = self._at < len(page.rows) or page.left > 0
         seq = page.rows[self._at - 1][page.plan.sequence_at] if has_more else page.seq
