@@ -70,6 +70,7 @@ class LiveQuery:
         """Called when it is ended, by the thread that ends it."""
         self._ended: Error | None = None
         self._position = 0
+        session._keep_rights()
         self._rights_asked = session.rights
         self.plan = self._planned()
         self.table_id = self.plan.schema.table_id

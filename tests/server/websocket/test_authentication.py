@@ -182,7 +182,8 @@ def test_a_token_of_another_user_changes_nobody(served: Served) -> None:
         client.begin("SELECT * FROM app.own", {})
 
         assert refused["code"] == "INVALID_MESSAGE"
-        assert served.db.live.rows("ann") and not served.db.live.rows("dora")
+        assert served.db.live.rows("ann")
+        assert not served.db.live.rows("dora")
 
 
 def test_a_deleted_user_is_closed(served: Served) -> None:
@@ -206,12 +207,12 @@ def test_a_new_password_ends_connections_of_the_old_one(served: Served) -> None:
 
 
 def test_a_connection_goes_on_with_a_new_role(served: Served) -> None:
-    served.db.execute("CREATE SHARED TABLE app.inner (id BIGINT PRIMARY KEY) WITH (ACCESS = 'private')")
+    served.db.execute("CREATE SHARED TABLE app.staff (id BIGINT PRIMARY KEY) WITH (ACCESS = 'private')")
     with connected(served, "ann") as client:
-        client.subscribe("SELECT * FROM app.inner", {})
+        client.subscribe("SELECT * FROM app.staff", {})
         before = client.receive()
         served.db.execute("ALTER USER ann SET ROLE service")
-        _, rows = client.begin("SELECT * FROM app.inner", {})
+        _, rows = client.begin("SELECT * FROM app.staff", {})
 
     assert before["code"] == "NOT_FOUND"
     assert rows == []

@@ -121,7 +121,8 @@ def test_connections_of_a_server(served_with: ServedWith) -> None:
         with connected(served, None, headers={}) as third:
             _, code = third.until_closed()
         assert code == 1013
-        assert first.is_quiet() and second.is_quiet()
+        assert first.is_quiet()
+        assert second.is_quiet()
     with connected(served, "ann") as client:
         assert client.is_quiet()
 

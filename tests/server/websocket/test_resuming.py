@@ -29,7 +29,8 @@ def test_changes_behind_a_place_are_told_once(served: Served, name: str, as_numb
         changes = [client.receive() for _ in range(3)]
 
         assert ack["total_rows"] == 0
-        assert batch["rows"] == [] and batch["batch_control"]["status"] == "ready"
+        assert batch["rows"] == []
+        assert batch["batch_control"]["status"] == "ready"
         assert [change["change_type"] for change in changes] == ["insert", "update", "delete"]
         assert [row["id"] for row in changes[0]["rows"]] == ["2", "3"]
         assert client.is_quiet()
@@ -48,14 +49,17 @@ def test_going_on_after_the_server_was_away(tmp_path) -> None:
             place = client.receive()["rows"][0]["_seq"]
         db.session("ann").execute("INSERT INTO app.own (id, body) VALUES (2, 'b')")
         db.flush()
-    with open_with_users(tmp_path / "served") as db, Served(db, **server_options(db.settings)) as served:
-        with connected(served, "ann") as client:
-            client.begin(ALL, {"from": place})
-            change = client.receive()
-            db.session("ann").execute("INSERT INTO app.own (id, body) VALUES (3, 'c')")
+    with (
+        open_with_users(tmp_path / "served") as db,
+        Served(db, **server_options(db.settings)) as served,
+        connected(served, "ann") as client,
+    ):
+        client.begin(ALL, {"from": place})
+        change = client.receive()
+        db.session("ann").execute("INSERT INTO app.own (id, body) VALUES (3, 'c')")
 
-            assert [row["id"] for row in change["rows"]] == ["2"]
-            assert [row["id"] for row in client.receive()["rows"]] == ["3"]
+        assert [row["id"] for row in change["rows"]] == ["2"]
+        assert [row["id"] for row in client.receive()["rows"]] == ["3"]
 
 
 def test_a_place_that_nothing_is_known_of_begins_anew(served_with: ServedWith) -> None:

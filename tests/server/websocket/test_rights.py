@@ -31,6 +31,8 @@ def test_subscription_skips_access_check(served: Served) -> None:
             insert(served, 1)
             assert client.is_quiet()
         served.db.execute("DELETE FROM app.notes WHERE id = 1")
+    audit = "SELECT count(*) FROM system.audit_log WHERE actor_user_id = 'ann' AND action = 'SUBSCRIBE'"
+    assert served.db.execute(audit).fetchone() == (3,)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,7 @@ def test_batches_end_with_the_right(served: Served) -> None:
 
 
 def test_no_row_of_a_commit_behind_the_loss_is_told_while_writers_run(served: Served) -> None:
-    """Rows with odd ids are committed before a right is lost, even ones after; four writers, a subscription each time."""
+    """Rows with odd ids are committed before a right is lost, even ones after, by four writers."""
     lost = threading.Event()
     stop = threading.Event()
 

@@ -16,7 +16,7 @@ BATCH_BYTES = 256 * 1024
 """A batch ends with the row by which it has so many bytes."""
 PAGE_ROWS = 10_000
 PAGE_BYTES = 1 << 20
-"""Rows read at once, each time by a look through all of them."""
+"""Rows read at once, each time by a look through all of them; kept until the client has asked for them."""
 
 
 class Batch(NamedTuple):
@@ -30,11 +30,11 @@ class Batch(NamedTuple):
 class Batches:
     """For one thread at a time, which may be another each time."""
 
-    def __init__(self, live: LiveQuery, last_rows: int | None, batch_rows: int) -> None:
-        """Reads the first rows. Raises as LiveQuery.pages."""
+    def __init__(self, live: LiveQuery, last_rows: int | None, batch_rows: int, page_bytes: int) -> None:
+        """Reads the first rows, up to `page_bytes` of them. Raises as LiveQuery.pages."""
         self._live = live
         self._batch_rows = batch_rows
-        self._pages: Iterator[Page] = live.pages(last_rows, max(batch_rows, PAGE_ROWS), PAGE_BYTES)
+        self._pages: Iterator[Page] = live.pages(last_rows, max(batch_rows, PAGE_ROWS), page_bytes)
         self._page = next(self._pages)
         self._at = 0
         self._objects = RowObjects(self._page.plan)

@@ -66,6 +66,7 @@ class Connection:
         "encoding",
         "hub",
         "identity",
+        "making",
         "outgoing",
         "session",
     )
@@ -78,6 +79,8 @@ class Connection:
         self.identity = identity
         self.encoding = encoding
         self.outgoing = Outgoing(send, hub.settings.websocket_queue_bytes, self._is_slow, self._is_gone)
+        self.making = asyncio.Lock()
+        """Held by who makes messages in a thread."""
         self._subscriptions: dict[str, Subscription] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._rate = MessageRate(hub.settings.websocket_messages_per_s_max)
@@ -250,6 +253,16 @@ class Connection:
     def _send(self, text: str) -> None:
         self.outgoing.put(self.encoding.frame(text))
 
+    @property
+    def loading(self) -> int:
+        """How many subscriptions have rows that the client has not asked for, and the one that begins now."""
+        return 1 + sum(subscription.is_loading for subscription in list(self._subscriptions.values()))
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What waits for the client: messages that are made, and sets of changes that are still to be told."""
+        return self._behind_bytes + self.outgoing.bytes
+
     def is_too_far_behind(self, one: ChangeSet) -> bool:
         """A set waits for one more subscription. True where too much waits: then the connection ends."""
         waiting = self._behind.get(one.last)
@@ -261,7 +274,7 @@ class Connection:
         self._behind_bytes += size
         # The oldest may be larger: it is told in pieces. What counts is what waits behind it.
         oldest = next(iter(self._behind.values()))[1]
-        if self._behind_bytes - oldest + self.outgoing.bytes <= self.outgoing.bytes_max:
+        if self.waiting_bytes - oldest <= self.outgoing.bytes_max:
             return False
         self._is_slow()
         return True

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from kalamdb.errors import SubscriptionLagged
 from kalamdb.live import LiveQuery, checked_rows, checked_sequence
 from kalamdb.server.websocket import server_frames
-from kalamdb.server.websocket.batches import BATCH_ROWS, Batch, Batches
+from kalamdb.server.websocket.batches import BATCH_BYTES, BATCH_ROWS, PAGE_BYTES, Batch, Batches
 from kalamdb.server.websocket.refusals import InvalidMessage, UnsupportedOption
 from kalamdb.server.websocket.told import Tails
 
@@ -106,36 +106,40 @@ class Subscription:
 
     async def open(self) -> None:
         """Open it, send the first rows, and go on from there."""
+        connection = self._connection
         try:
-            await self._connection.in_thread(self._open)
-            if self.closed:
+            # One at a time, and each once there is room: whoever takes nothing has nothing made for it.
+            async with connection.making:
+                await connection.outgoing.room()
+                if self.closed:
+                    return
+                if await connection.in_thread(self._open):
+                    self._acknowledge()
+                if self._batches is not None:
+                    self._send_rows(await connection.in_thread(self._batches.next))
+            if self._beginning.rows:
                 return
-            live = self.live
-            assert live is not None
-            if self._batches is not None:
-                self._send(
-                    server_frames.subscription_ack(self.id, live.plan, self._batches.total, rows_follow=True)
-                )
-                await self._send_batch()
-                return
-            self._send(
-                server_frames.subscription_ack(
-                    self.id, live.plan, 0, rows_follow=self._beginning.from_seq is not None
-                )
-            )
             if self._beginning.from_seq is not None:
-                self._send_rows(Batch("[]", has_more=False, seq=self._beginning.from_seq))
                 await self._resume(self._beginning.from_seq)
             self._go_live()
         except Exception as error:
             self.fail(error)
 
-    def _open(self) -> None:
-        """In a thread: it waits for commits on their way, and may read disks."""
+    def _acknowledge(self) -> None:
+        live, batches, from_seq = self.live, self._batches, self._beginning.from_seq
+        assert live is not None
+        total = 0 if batches is None else batches.total
+        rows_follow = batches is not None or from_seq is not None
+        self._send(server_frames.subscription_ack(self.id, live.plan, total, rows_follow=rows_follow))
+        if from_seq is not None:
+            self._send_rows(Batch("[]", has_more=False, seq=from_seq))
+
+    def _open(self) -> bool:
+        """In a thread: it waits for commits on their way, and may read disks. False where it was closed meanwhile."""
         connection, beginning = self._connection, self._beginning
         hub = connection.hub
         queries = hub.database.live
-        live = queries.open(connection.session, self._sql, (), hub.waker, beginning.shown())
+        live = connection.session.listen(self._sql, hub.waker, beginning.shown())
         self.live = live
         live.on_end = lambda: hub.call(self._ended)
         try:
@@ -143,7 +147,8 @@ class Subscription:
                 last_rows = beginning.last_rows
                 if last_rows is None:
                     last_rows = live.text.last_rows
-                self._batches = Batches(live, last_rows, beginning.batch_rows)
+                page_bytes = max(BATCH_BYTES, PAGE_BYTES // connection.loading)
+                self._batches = Batches(live, last_rows, beginning.batch_rows, page_bytes)
             elif beginning.from_seq is None:
                 live.from_now()
         except BaseException:
@@ -152,44 +157,51 @@ class Subscription:
         # Looked at last: whoever closed it meanwhile has not seen the live query, or has ended it too.
         if self.closed:
             queries.close(live)
+            self._batches = None
+        return not self.closed
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether there are rows that it has not sent yet."""
+        return self._batches is not None
 
     def next_batch(self) -> None:
         """The client has room for more rows. Raises InvalidMessage where there are none."""
-        if self._batches is None or self._is_sending or not self._batches_sent:
+        if self._batches is None or self._is_sending or not self._batches_sent or self.closed:
             raise InvalidMessage(f'subscription "{self.id}" has no batch that waits to be asked for')
         self._is_sending = True
         self._stop_timer()
         self._connection.spawn(self._send_next())
 
     async def _send_next(self) -> None:
+        connection, batches = self._connection, self._batches
         try:
-            await self._send_batch()
+            async with connection.making:
+                await connection.outgoing.room()
+                if self.closed or batches is None:
+                    return
+                self._send_rows(await connection.in_thread(batches.next))
         except Exception as error:
             self.fail(error)
 
-    async def _send_batch(self) -> None:
-        self._is_sending = True
-        assert self._batches is not None
-        await self._connection.outgoing.room()
-        batch = await self._connection.in_thread(self._batches.next)
-        self._is_sending = False
+    def _send_rows(self, batch: Batch) -> None:
         if self.closed:
             return
-        self._send_rows(batch)
-        if batch.has_more:
-            self._batch_timer = self._connection.hub.loop.call_later(
-                self._connection.hub.settings.websocket_batch_timeout_s, self._not_asked
+        self._send(
+            server_frames.initial_data_batch(
+                self.id, self._batches_sent, batch.rows, has_more=batch.has_more, last_seq=batch.seq
             )
-            return
-        self._batches = None
-        self._go_live()
-
-    def _send_rows(self, batch: Batch) -> None:
-        text = server_frames.initial_data_batch(
-            self.id, self._batches_sent, batch.rows, has_more=batch.has_more, last_seq=batch.seq
         )
         self._batches_sent += 1
-        self._send(text)
+        self._is_sending = False
+        if self._batches is None:
+            return
+        if batch.has_more:
+            timeout_s = self._connection.hub.settings.websocket_batch_timeout_s
+            self._batch_timer = self._connection.hub.loop.call_later(timeout_s, self._not_asked)
+        else:
+            self._batches = None
+            self._go_live()
 
     def _not_asked(self) -> None:
         self.fail(
@@ -204,14 +216,13 @@ class Subscription:
         assert live is not None
         resumed = Tails(live.plan, live.resume(from_seq))
         at = 0
-        while True:
-            await connection.outgoing.room()
-            if self.closed:
-                return
-            tail = await connection.in_thread(lambda: resumed.tail(at))  # noqa: B023 - it is awaited here
-            if tail is None or self.closed:
-                return
-            self._send(self._head + tail)
+        while not self.closed:
+            async with connection.making:
+                await connection.outgoing.room()
+                tail = await connection.in_thread(lambda: resumed.tail(at))  # noqa: B023 - it is awaited here
+                if tail is None or self.closed:
+                    return
+                self._send(self._head + tail)
             at += 1
 
     # What changed
@@ -295,14 +306,16 @@ class Subscription:
         assert live is not None
         at = 0
         while not self.closed:
-            await connection.outgoing.room()
-            frame = await connection.hub.in_thread(
-                lambda: told.frame(at, self._head, connection.encoding)  # noqa: B023 - it is awaited here
-            )
+            async with connection.making:
+                await connection.outgoing.room()
+                frame = await connection.hub.in_thread(
+                    lambda: told.frame(at, self._head, connection.encoding)  # noqa: B023 - it is awaited here
+                )
+                if frame is not None:
+                    connection.outgoing.put(frame, paced=True)
             if frame is None:
                 live.told(one, told.rows)
                 return
-            connection.outgoing.put(frame, paced=True)
             at += 1
 
     def wait_for(self, sets: list[ChangeSet]) -> None:
@@ -345,6 +358,8 @@ class Subscription:
             self._batch_timer = None
 
     def _send(self, text: str) -> None:
+        if self.closed:
+            return
         self._connection.outgoing.put(self._connection.encoding.frame(text), paced=True)
 
 
