@@ -45,9 +45,9 @@ from kalamdb.sql.parser import simple_select as find_simple_select
 from kalamdb.sql.query import SimpleSelect
 
 if TYPE_CHECKING:
+    from kalamcore.changes import Waker
     from kalamdb.catalog.catalog import Catalog
     from kalamdb.database import Database
-    from kalamcore.changes import Waker
     from kalamdb.live import LiveQuery, Subscription
     from kalamdb.types import DataType
 
