@@ -219,12 +219,12 @@ class LiveQuery:
         """Up to which sequence number everything is told."""
         return self._position
 
-    def told(self, one: ChangeSet, rows: int) -> None:
-        """Somebody else has told all of a set that is behind `position`, `rows` of them."""
-        self._position = one.last
+    def told(self, last: int, rows: int, at: datetime.datetime) -> None:
+        """Somebody else has told everything up to `last`, with `rows` of them, at an instant."""
+        self._position = last
         if rows:
             self.changes += rows
-            self.last_change_at = self._session._database.now()
+            self.last_change_at = at
 
     def _told_of(self, sets: Sequence[ChangeSet]) -> Iterator[Part]:
         for one in sets:

@@ -34,5 +34,6 @@ class Feed:
             return
         for one in sets:
             made: dict[Plan, Told] = {}
+            last = one.last
             for subscription in list(self.members):
-                subscription.hear(one, made)
+                subscription.hear(one, last, made)

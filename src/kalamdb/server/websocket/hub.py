@@ -215,7 +215,7 @@ class Hub:
         key = plan, one.last
         found = self._told.get(key)
         if found is None:
-            found = self._told[key] = Told(plan, one)
+            found = self._told[key] = Told(plan, one, self.database.now())
         return found
 
     def _ready(self) -> None:

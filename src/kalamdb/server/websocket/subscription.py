@@ -235,11 +235,12 @@ class Subscription:
         self._heard = live.position
         self._connection.hub.join(self)
 
-    def hear(self, one: ChangeSet, made: dict[Plan, Told]) -> None:
-        """A commit has changed the partition. `made`: what is told of it, by plan; who comes next finds it there."""
-        if one.last <= self._heard:
+    def hear(self, one: ChangeSet, last: int, made: dict[Plan, Told]) -> None:
+        """A commit has changed the partition, `last` its last sequence number. `made`: what is told of it, by plan; who
+        comes next finds it there."""
+        if last <= self._heard:
             return
-        self._heard = one.last
+        self._heard = last
         connection = self._connection
         told = None
         if not self._behind and not connection.outgoing.is_waiting:
@@ -257,7 +258,7 @@ class Subscription:
                 connection.spawn(self._catch_up())
             return
         try:
-            self._tell(one, told)
+            self._tell(told)
         except Exception as error:
             self.fail(error)
 
@@ -271,14 +272,13 @@ class Subscription:
             told = made[live.plan] = self._connection.hub.told(live.plan, one)
         return told
 
-    def _tell(self, one: ChangeSet, told: Told) -> None:
+    def _tell(self, told: Told) -> None:
         connection, live = self._connection, self.live
         assert live is not None
-        at = 0
-        while (frame := told.frame(at, self._head, connection.encoding)) is not None:
-            connection.outgoing.put(frame)
-            at += 1
-        live.told(one, told.rows)
+        put = connection.outgoing.put
+        for frame in told.frames(self._head, connection.encoding):
+            put(frame)
+        live.told(told.last, told.rows, told.at)
 
     async def _catch_up(self) -> None:
         """Tell what waits here, as fast as the connection takes it."""
@@ -290,9 +290,9 @@ class Subscription:
                 one = self._behind[0]
                 told = self._made(one, {})
                 if told.large:
-                    await self._tell_large(one, told)
+                    await self._tell_large(told)
                 else:
-                    self._tell(one, told)
+                    self._tell(told)
                 if self._behind:
                     self._behind.popleft()
                     self._connection.caught_up(one)
@@ -301,27 +301,24 @@ class Subscription:
         finally:
             self._catching_up = False
 
-    async def _tell_large(self, one: ChangeSet, told: Told) -> None:
+    async def _tell_large(self, told: Told) -> None:
         connection, live = self._connection, self.live
         assert live is not None
         at = 0
         while not self.closed:
             async with connection.making:
                 await connection.outgoing.room()
-                frame = await connection.hub.in_thread(
-                    lambda: told.frame(at, self._head, connection.encoding)  # noqa: B023 - it is awaited here
-                )
-                if frame is not None:
-                    connection.outgoing.put(frame, paced=True)
-            if frame is None:
-                live.told(one, told.rows)
-                return
+                tail = await connection.hub.in_thread(lambda: told.tail(at))  # noqa: B023 - it is awaited here
+                if tail is None:
+                    live.told(told.last, told.rows, told.at)
+                    return
+                self._send(self._head + tail)
             at += 1
 
     def wait_for(self, sets: list[ChangeSet]) -> None:
         """What its own listener had when it joined the feed."""
         for one in sets:
-            self.hear(one, {})
+            self.hear(one, one.last, {})
 
     # Its end
 

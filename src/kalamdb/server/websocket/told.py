@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -81,6 +82,13 @@ class Tails:
                 self._found.append(made)
         return self._found[at]
 
+    def all(self) -> Iterator[str]:
+        """Every one of them."""
+        at = 0
+        while (tail := self.tail(at)) is not None:
+            yield tail
+            at += 1
+
     def _tails(self, parts: Iterator[Part]) -> Iterator[str]:
         for part in parts:
             yield from self._of(part)
@@ -108,25 +116,22 @@ class Tails:
 
 
 class Told(Tails):
-    """The messages of one commit for one plan, which all who listen by it share."""
+    """The messages of one commit for one plan, which all who listen by it share. `at`: when they were first asked for."""
 
-    def __init__(self, plan: Plan, one: ChangeSet) -> None:
+    def __init__(self, plan: Plan, one: ChangeSet, at: datetime.datetime) -> None:
         super().__init__(plan, parts_of(plan, one, 0))
+        self.last = one.last
+        self.at = at
         self.large = bool(one.loaded) or one.nbytes > LARGE_BYTES
         """Whether it is not to be made in the event loop."""
-        self._frames: dict[tuple[int, str, Encoding], Frame] = {}
+        self._frames: dict[tuple[str, Encoding], list[Frame]] = {}
 
-    def frame(self, at: int, head: str, encoding: Encoding) -> Frame | None:
-        """One of the messages to a subscription, whose messages begin with `head`; None behind the last."""
-        key = at, head, encoding
+    def frames(self, head: str, encoding: Encoding) -> list[Frame]:
+        """All of it to a subscription whose messages begin with `head`; for what is not large."""
+        key = head, encoding
         found = self._frames.get(key)
         if found is None:
-            tail = self.tail(at)
-            if tail is None:
-                return None
-            found = encoding.frame(head + tail)
-            if not self.large:
-                self._frames[key] = found
+            found = self._frames[key] = [encoding.frame(head + tail) for tail in self.all()]
         return found
 
 
