@@ -1,4 +1,4 @@
-"""WebSocket servers in processes of their own, kalamdb and the bare ASGI stack, and clients that do no more than they must.
+"""WebSocket servers in processes of their own, kalamdb and the bare ASGI stack, and clients that do what they must.
 
     python -m bench.live_stack KIND DIRECTORY USERS
 
@@ -32,7 +32,13 @@ CHANGE = (
     + CONTENT
     + '","_seq":"385548842432462848"}]}'
 )
-INSERTED = b'{"status":"success","results":[{"message":"Inserted 1 row(s)","row_count":1,"as_user":"bench"}],"took_ms":0.1}'
+INSERTED = orjson.dumps(
+    {
+        "status": "success",
+        "results": [{"message": "Inserted 1 row(s)", "row_count": 1, "as_user": "bench"}],
+        "took_ms": 0.1,
+    }
+)
 WAIT_S = 60.0
 
 

@@ -9,6 +9,7 @@ from kalamdb.live import lagged_behind
 if TYPE_CHECKING:
     from kalamcore.changes import Listener
     from kalamdb.live import Plan
+    from kalamdb.server.websocket.hub import Hub
     from kalamdb.server.websocket.subscription import Subscription
     from kalamdb.server.websocket.told import Told
 
@@ -25,9 +26,11 @@ class Feed:
         self.members: dict[Subscription, None] = {}
         """In the order in which they came."""
 
-    def deliver(self) -> None:
+    def deliver(self, hub: Hub) -> None:
         """Tell all of what has changed since the last time."""
         sets, lagged = self.listener.take()
+        # Looked at behind the taking: what was committed behind a change of rights is told by the new ones.
+        state = hub.state()
         if lagged:
             for subscription in list(self.members):
                 subscription.fail(lagged_behind())
@@ -36,4 +39,4 @@ class Feed:
             made: dict[Plan, Told] = {}
             last = one.last
             for subscription in list(self.members):
-                subscription.hear(one, last, made)
+                subscription.hear(one, last, state, made)

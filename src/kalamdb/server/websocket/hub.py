@@ -57,6 +57,7 @@ class Hub:
         self._feeds: dict[tuple[int, bytes], Feed] = {}
         self._by_number: dict[int, Feed] = {}
         self._told: weakref.WeakValueDictionary[tuple[Plan, int], Told] = weakref.WeakValueDictionary()
+        self._state: tuple[int, object] = -1, None
         self._sockets: tuple[socket.socket, socket.socket] | None = None
         self._looking: asyncio.TimerHandle | None = None
         self._users_version = -1
@@ -184,7 +185,7 @@ class Hub:
         feed = self._feeds.get(partition)
         if feed is not None:
             # What the feed has taken from the core, the listener has had too: so nothing falls between them.
-            feed.deliver()
+            feed.deliver(self)
         sets = live.take_sets()
         listener = live.hand_over()
         feed = self._feeds.get(partition)
@@ -194,7 +195,7 @@ class Hub:
         else:
             listener.close()
         feed.members[subscription] = None
-        subscription.wait_for(sets)
+        subscription.wait_for(sets, self.state())
 
     def leave(self, subscription: Subscription) -> None:
         """It is told nothing more."""
@@ -209,6 +210,13 @@ class Hub:
             feed.listener.close()
             del self._feeds[feed.partition]
             del self._by_number[feed.number]
+
+    def state(self) -> object:
+        """One object for as long as neither a user, nor a grant, nor what exists has changed."""
+        version, catalog = self.database.accounts.version, self.database.catalog
+        if version != self._state[0] or catalog is not self._state[1]:
+            self._state = version, catalog
+        return self._state
 
     def told(self, plan: Plan, one: ChangeSet) -> Told:
         """What a set tells by a plan; one object for all who ask while somebody has it."""
@@ -225,7 +233,7 @@ class Hub:
         for number in self.waker.wait(0):
             feed = self._by_number.get(number)
             if feed is not None:
-                feed.deliver()
+                feed.deliver(self)
 
     def call(self, work: Callable[[], None]) -> None:
         """Have the loop do something soon; from any thread. Nothing happens once the loop is closed."""

@@ -75,6 +75,7 @@ class Subscription:
         "_beginning",
         "_behind",
         "_catching_up",
+        "_checked",
         "_connection",
         "_head",
         "_heard",
@@ -100,6 +101,8 @@ class Subscription:
         self._is_sending = False
         self._behind: deque[ChangeSet] = deque()
         self._catching_up = False
+        self._checked: object = None
+        """By which state of rights and tables it was asked last whether the user may hear it."""
         self._heard = 0
 
     # How it begins
@@ -235,9 +238,9 @@ class Subscription:
         self._heard = live.position
         self._connection.hub.join(self)
 
-    def hear(self, one: ChangeSet, last: int, made: dict[Plan, Told]) -> None:
-        """A commit has changed the partition, `last` its last sequence number. `made`: what is told of it, by plan; who
-        comes next finds it there."""
+    def hear(self, one: ChangeSet, last: int, state: object, made: dict[Plan, Told]) -> None:
+        """A commit has changed the partition, `last` its last sequence number. `state`: another object once rights or
+        tables are others. `made`: what is told of the commit, by plan; who comes next finds it there."""
         if last <= self._heard:
             return
         self._heard = last
@@ -245,7 +248,7 @@ class Subscription:
         told = None
         if not self._behind and not connection.outgoing.is_waiting:
             try:
-                told = self._made(one, made)
+                told = self._made(one, state, made)
             except Exception as error:
                 self.fail(error)
                 return
@@ -262,11 +265,13 @@ class Subscription:
         except Exception as error:
             self.fail(error)
 
-    def _made(self, one: ChangeSet, made: dict[Plan, Told]) -> Told:
+    def _made(self, one: ChangeSet, state: object, made: dict[Plan, Told]) -> Told:
         """What is told of a set, by the rights and the table as they are now. Raises as LiveQuery.check."""
         live = self.live
         assert live is not None
-        live.check()
+        if state is not self._checked:
+            live.check()
+            self._checked = state
         told = made.get(live.plan)
         if told is None:
             told = made[live.plan] = self._connection.hub.told(live.plan, one)
@@ -288,7 +293,7 @@ class Subscription:
                 if not self._behind:
                     return  # it was closed meanwhile
                 one = self._behind[0]
-                told = self._made(one, {})
+                told = self._made(one, self._connection.hub.state(), {})
                 if told.large:
                     await self._tell_large(told)
                 else:
@@ -315,10 +320,10 @@ class Subscription:
                 self._send(self._head + tail)
             at += 1
 
-    def wait_for(self, sets: list[ChangeSet]) -> None:
+    def wait_for(self, sets: list[ChangeSet], state: object) -> None:
         """What its own listener had when it joined the feed."""
         for one in sets:
-            self.hear(one, one.last, {})
+            self.hear(one, one.last, state, {})
 
     # Its end
 

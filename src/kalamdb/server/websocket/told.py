@@ -116,7 +116,7 @@ class Tails:
 
 
 class Told(Tails):
-    """The messages of one commit for one plan, which all who listen by it share. `at`: when they were first asked for."""
+    """The messages of one commit for one plan, which all who listen by it share. `at`: when that was."""
 
     def __init__(self, plan: Plan, one: ChangeSet, at: datetime.datetime) -> None:
         super().__init__(plan, parts_of(plan, one, 0))
