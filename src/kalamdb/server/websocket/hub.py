@@ -30,6 +30,8 @@ LOOK_S = 0.25
 """So often it is looked whether users have changed: a deleted one's connections end within it."""
 STOP_WAIT_S = 5.0
 DELIVERY_THREADS = 2
+TOLD_AT_ONCE = 32
+"""Subscriptions that are told something before the loop turns to others."""
 
 
 @dataclass(slots=True)
@@ -57,6 +59,9 @@ class Hub:
         self._feeds: dict[tuple[int, bytes], Feed] = {}
         self._by_number: dict[int, Feed] = {}
         self._told: weakref.WeakValueDictionary[tuple[Plan, int], Told] = weakref.WeakValueDictionary()
+        self._busy: dict[Feed, None] = {}
+        """Feeds that have something to tell."""
+        self._telling = False
         self._state: tuple[int, object] = -1, None
         self._sockets: tuple[socket.socket, socket.socket] | None = None
         self._looking: asyncio.TimerHandle | None = None
@@ -185,7 +190,7 @@ class Hub:
         feed = self._feeds.get(partition)
         if feed is not None:
             # What the feed has taken from the core, the listener has had too: so nothing falls between them.
-            feed.deliver(self)
+            self._take(feed)
         sets = live.take_sets()
         listener = live.hand_over()
         feed = self._feeds.get(partition)
@@ -233,7 +238,30 @@ class Hub:
         for number in self.waker.wait(0):
             feed = self._by_number.get(number)
             if feed is not None:
-                feed.deliver(self)
+                self._take(feed)
+
+    def _take(self, feed: Feed) -> None:
+        feed.take(self.state)
+        self._busy[feed] = None
+        if not self._telling:
+            # Soon, not now: whoever committed is answered first.
+            self._telling = True
+            self.loop.call_soon(self._tell)
+
+    def _tell(self) -> None:
+        """Tell some, and the others when the loop has looked after everything else: many who listen hold up nobody."""
+        self._telling = False
+        left = TOLD_AT_ONCE
+        while self._busy and left:
+            feed = next(iter(self._busy))
+            left -= feed.tell(left)
+            del self._busy[feed]
+            if not left:
+                # Behind the others, for it may have more.
+                self._busy[feed] = None
+        if self._busy:
+            self._telling = True
+            self.loop.call_soon(self._tell)
 
     def call(self, work: Callable[[], None]) -> None:
         """Have the loop do something soon; from any thread. Nothing happens once the loop is closed."""

@@ -15,12 +15,12 @@ from kalamdb.errors import SubscriptionLagged
 from kalamdb.live import LiveQuery, checked_rows, checked_sequence
 from kalamdb.server.websocket import server_frames
 from kalamdb.server.websocket.batches import BATCH_BYTES, BATCH_ROWS, PAGE_BYTES, Batch, Batches
+from kalamdb.server.websocket.feed import News
 from kalamdb.server.websocket.refusals import InvalidMessage, UnsupportedOption
 from kalamdb.server.websocket.told import Tails
 
 if TYPE_CHECKING:
     from kalamcore.changes import ChangeSet
-    from kalamdb.live import Plan
     from kalamdb.server.websocket.client_frames import Options, Wanted
     from kalamdb.server.websocket.connection import Connection
     from kalamdb.server.websocket.told import Told
@@ -238,23 +238,22 @@ class Subscription:
         self._heard = live.position
         self._connection.hub.join(self)
 
-    def hear(self, one: ChangeSet, last: int, state: object, made: dict[Plan, Told]) -> None:
-        """A commit has changed the partition, `last` its last sequence number. `state`: another object once rights or
-        tables are others. `made`: what is told of the commit, by plan; who comes next finds it there."""
-        if last <= self._heard:
+    def hear(self, news: News) -> None:
+        """A commit has changed the partition."""
+        if news.last <= self._heard or self.closed:
             return
-        self._heard = last
+        self._heard = news.last
         connection = self._connection
         told = None
         if not self._behind and not connection.outgoing.is_waiting:
             try:
-                told = self._made(one, state, made)
+                told = self._made(news)
             except Exception as error:
                 self.fail(error)
                 return
         if told is None or told.large:
-            self._behind.append(one)
-            if connection.is_too_far_behind(one):
+            self._behind.append(news.one)
+            if connection.is_too_far_behind(news.one):
                 return
             if not self._catching_up:
                 self._catching_up = True
@@ -265,16 +264,16 @@ class Subscription:
         except Exception as error:
             self.fail(error)
 
-    def _made(self, one: ChangeSet, state: object, made: dict[Plan, Told]) -> Told:
-        """What is told of a set, by the rights and the table as they are now. Raises as LiveQuery.check."""
+    def _made(self, news: News) -> Told:
+        """What is told of a commit, by the rights and the table as they are now. Raises as LiveQuery.check."""
         live = self.live
         assert live is not None
-        if state is not self._checked:
+        if news.state is not self._checked:
             live.check()
-            self._checked = state
-        told = made.get(live.plan)
+            self._checked = news.state
+        told = news.made.get(live.plan)
         if told is None:
-            told = made[live.plan] = self._connection.hub.told(live.plan, one)
+            told = news.made[live.plan] = self._connection.hub.told(live.plan, news.one)
         return told
 
     def _tell(self, told: Told) -> None:
@@ -293,7 +292,7 @@ class Subscription:
                 if not self._behind:
                     return  # it was closed meanwhile
                 one = self._behind[0]
-                told = self._made(one, self._connection.hub.state(), {})
+                told = self._made(News(one, one.last, self._connection.hub.state(), {}))
                 if told.large:
                     await self._tell_large(told)
                 else:
@@ -323,7 +322,7 @@ class Subscription:
     def wait_for(self, sets: list[ChangeSet], state: object) -> None:
         """What its own listener had when it joined the feed."""
         for one in sets:
-            self.hear(one, one.last, state, {})
+            self.hear(News(one, one.last, state, {}))
 
     # Its end
 
