@@ -24,6 +24,7 @@ MODULES = (
     "statements",
     "store",
     "segment_load",
+    "stored_rows",
 )
 
 

@@ -7,9 +7,11 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from kalamcore import errors as core
 from kalamcore.cursor import Cursor
+from kalamdb.engine.core_errors import translated
 from kalamdb.errors import InterfaceError
-from kalamdb.types import TypeName
+from kalamdb.types import JSON, TypeName
 
 if TYPE_CHECKING:
     import pandas
@@ -88,6 +90,14 @@ class Result(Cursor):
         if self._rows is None:
             if self._parts is not None:
                 self._rows = _part_tuples(self._parts, self._types or ())
+            elif self._encoded is not None:
+                try:
+                    rows = self._encoded.tuples()
+                except core.CoreError as error:
+                    raise translated(error) from error
+                # Asked of the codes, which is quicker than of the types.
+                has_json = JSON.code in (self._codes or b"")
+                self._rows = _decoded(rows, self._types or (), TypeName.JSON) if has_json else rows
             elif self._stored is not None:
                 self._rows = _decoded(self._stored, self._types or (), TypeName.JSON)
             else:
@@ -140,11 +150,17 @@ class Result(Cursor):
 
         if not self.columns:
             raise InterfaceError("the statement returned no rows, so there is no Arrow table of them")
-        if self._parts is not None:
+        parts = self._parts
+        if self._encoded is not None:
+            try:
+                parts = self._encoded.batches()
+            except core.CoreError as error:
+                raise translated(error) from error
+        if parts is not None:
             assert self._types is not None
             given = zip(self.columns, self._types, strict=True)
             schema = pa.schema([query_field(name, kind) for name, kind in given if kind is not None])
-            columns = [pa.record_batch(part).columns for part in self._parts]
+            columns = [pa.record_batch(part).columns for part in parts]
             return [pa.RecordBatch.from_arrays(arrays, schema=schema) for arrays in columns], schema
         rows = self._stored or self._rows or []
         types = self._types or [None] * len(self.columns)
