@@ -25,6 +25,7 @@ MODULES = (
     "store",
     "segment_load",
     "stored_rows",
+    "json_rows",
 )
 
 
