@@ -123,6 +123,7 @@ def test_json_columns_are_text_whatever_the_json_is() -> None:
             # The null of JSON is Python's None, as NULL is.
             expected = None if document == "null" else document
             assert read(inserted) == [[expected]]
+            assert inserted.arrow().column("doc").to_pylist() == [expected]
             assert read(db.execute("SELECT doc FROM t WHERE id = ?", [number])) == [[document]]
         assert read(db.execute("SELECT doc FROM t ORDER BY id")) == [[document] for document in documents]
         assert read(db.execute("SELECT doc FROM t WHERE abs(id) = 0")) == [[documents[0]]]

@@ -12,7 +12,7 @@ from kalamcore.cursor import Cursor
 from kalamcore.json_rows import JsonRows
 from kalamdb.engine.core_errors import translated
 from kalamdb.errors import InterfaceError
-from kalamdb.json_cells import cells_of_batches, cells_of_rows
+from kalamdb.json_cells import cells_of_batches, cells_of_rows, json_text
 from kalamdb.types import JSON, TypeName
 
 if TYPE_CHECKING:
@@ -201,7 +201,9 @@ class Result(Cursor):
                 fields.append(pa.field(name, array.type))
             else:
                 field = query_field(name, kind, True)
-                if kind.name in (TypeName.UUID, TypeName.JSON):
+                if kind.name is TypeName.JSON and self._stored is None:
+                    values = [None if value is None else json_text(value) for value in values]
+                elif kind.name is TypeName.UUID:
                     values = [_plain(value) for value in values]
                 array = pa.array(values, field.type)
                 fields.append(field)
