@@ -24,6 +24,8 @@ MODULES = (
     "statements",
     "store",
     "segment_load",
+    "stored_rows",
+    "json_rows",
 )
 
 

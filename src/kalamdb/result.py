@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from kalamcore import errors as core
 from kalamcore.cursor import Cursor
+from kalamcore.json_rows import JsonRows
+from kalamdb.engine.core_errors import translated
 from kalamdb.errors import InterfaceError
-from kalamdb.types import TypeName
+from kalamdb.json_cells import cells_of_batches, cells_of_rows, json_text
+from kalamdb.types import JSON, TypeName
 
 if TYPE_CHECKING:
     import pandas
@@ -88,6 +92,14 @@ class Result(Cursor):
         if self._rows is None:
             if self._parts is not None:
                 self._rows = _part_tuples(self._parts, self._types or ())
+            elif self._encoded is not None:
+                try:
+                    rows = self._encoded.tuples()
+                except core.CoreError as error:
+                    raise translated(error) from error
+                # Asked of the codes, which is quicker than of the types.
+                has_json = JSON.code in (self._codes or b"")
+                self._rows = _decoded(rows, self._types or (), TypeName.JSON) if has_json else rows
             elif self._stored is not None:
                 self._rows = _decoded(self._stored, self._types or (), TypeName.JSON)
             else:
@@ -133,6 +145,31 @@ class Result(Cursor):
         """The Arrow PyCapsule interface: pyarrow, pandas, Polars and DuckDB read a result as it is."""
         return self.arrow().__arrow_c_stream__(requested_schema)
 
+    def json_rows(self, *, objects: bool = False, piece_bytes: int = 65_536) -> Iterator[bytes]:
+        """Every row, whatever was fetched, as the text of one JSON array, UTF-8, in pieces.
+
+        A row is an array of cells; with `objects`, an object of them by the columns' names. A piece ends with the row
+        that takes it to `piece_bytes`. Cells: BIGINT and DECIMAL as strings, TIMESTAMP and TIME as microseconds, DATE
+        as days, BYTES as an array of numbers, UUID and JSON as text; NaN and the infinities as null. Raises
+        InterfaceError for a statement without rows; a piece may raise Corruption.
+        """
+        if not self.columns:
+            raise InterfaceError("the statement returned no rows, so there is no JSON of them")
+        codes = b""
+        parts: Iterable[Any]
+        if self._encoded is not None:
+            parts = (self._encoded,)
+        elif self._parts is not None:
+            parts = self._parts
+        elif self._types is None:
+            assert self._batches is not None
+            parts = cells_of_batches(self._batches, self._schema)
+        else:
+            codes = self._codes or bytes([0 if kind is None else kind.code for kind in self._types])
+            parts = (cells_of_rows(self._tuples(), codes) if self._stored is None else self._stored,)
+        names = self.columns if objects else None
+        return _translated(JsonRows(parts, names=names, codes=codes, piece_bytes=piece_bytes))
+
     def _to_arrow(self) -> tuple[list[pa.RecordBatch], pa.Schema]:
         import pyarrow as pa
 
@@ -140,11 +177,17 @@ class Result(Cursor):
 
         if not self.columns:
             raise InterfaceError("the statement returned no rows, so there is no Arrow table of them")
-        if self._parts is not None:
+        parts = self._parts
+        if self._encoded is not None:
+            try:
+                parts = self._encoded.batches()
+            except core.CoreError as error:
+                raise translated(error) from error
+        if parts is not None:
             assert self._types is not None
             given = zip(self.columns, self._types, strict=True)
             schema = pa.schema([query_field(name, kind) for name, kind in given if kind is not None])
-            columns = [pa.record_batch(part).columns for part in self._parts]
+            columns = [pa.record_batch(part).columns for part in parts]
             return [pa.RecordBatch.from_arrays(arrays, schema=schema) for arrays in columns], schema
         rows = self._stored or self._rows or []
         types = self._types or [None] * len(self.columns)
@@ -158,7 +201,9 @@ class Result(Cursor):
                 fields.append(pa.field(name, array.type))
             else:
                 field = query_field(name, kind, True)
-                if kind.name in (TypeName.UUID, TypeName.JSON):
+                if kind.name is TypeName.JSON and self._stored is None:
+                    values = [None if value is None else json_text(value) for value in values]
+                elif kind.name is TypeName.UUID:
                     values = [_plain(value) for value in values]
                 array = pa.array(values, field.type)
                 fields.append(field)
@@ -182,6 +227,13 @@ class Result(Cursor):
         if not self.columns:
             return f"<Result: {self.message}>"
         return f"<Result: {self.rowcount} row(s) of {', '.join(self.columns)}>"
+
+
+def _translated(pieces: JsonRows) -> Iterator[bytes]:
+    try:
+        yield from pieces
+    except core.CoreError as error:
+        raise translated(error) from error
 
 
 def _plain(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """What a type checker sees of the public interface; `make check` reads it, nothing runs it."""
 
+from collections.abc import Iterator
 from typing import Any, assert_type
 
 import kalamcore
@@ -18,6 +19,7 @@ def tour() -> None:
         assert_type(result.fetchone(), tuple[Any, ...] | None)
         assert_type(result.columns, tuple[str, ...])
         assert_type(result.took_ms, float)
+        assert_type(result.json_rows(objects=True, piece_bytes=1000), Iterator[bytes])
         statement = session.prepare("SELECT 1")
         assert_type(statement, kalamdb.Statement)
         assert_type(statement.execute(), kalamdb.Result)
