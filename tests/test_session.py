@@ -305,6 +305,37 @@ def test_a_result_is_fetched_in_pieces(db):
     assert result.took_ms > 0
 
 
+def test_a_description_tells_types_with_their_digits_and_lengths(db):
+    db.execute(EVERY_TYPE)
+    db.execute("ALTER TABLE every_type ADD COLUMN short VARCHAR(5)")
+    told = {name: rest for name, *rest in db.execute("SELECT * FROM every_type").description}
+
+    assert told["price"] == ["DECIMAL(20,4)", None, None, 20, 4, None]
+    assert told["short"] == ["VARCHAR(5)", None, 5, None, None, None]
+    assert told["payload"] == ["JSON", *[None] * 5]
+    summed = db.execute("SELECT sum(price) AS total, NULL AS nothing FROM every_type").description
+    assert [(name, code, precision) for name, code, _, _, precision, _, _ in summed] == [
+        ("total", "DECIMAL(30,4)", 30),
+        ("nothing", "TEXT", None),
+    ]
+    returned = db.execute(
+        "INSERT INTO every_type (id) VALUES (1) RETURNING id, id + 1 AS next, NULL AS nothing"
+    )
+    assert [code for _, code, *_ in returned.description] == ["BIGINT", "BIGINT", "TEXT"]
+    assert returned.fetchall() == [(1, 2, None)]
+
+
+def test_a_session_tells_whether_a_transaction_is_open(db):
+    session = db.session("alice")
+    assert not session.in_transaction
+    with session.transaction():
+        assert session.in_transaction
+    session.execute("BEGIN")
+    assert session.in_transaction
+    session.rollback()
+    assert not session.in_transaction
+
+
 def test_statements_without_rows_carry_a_message_and_a_count(app):
     alice = app.session("alice")
     inserted = alice.execute("INSERT INTO app.messages (role, content) VALUES ('a', 'x'), ('b', 'y')")
