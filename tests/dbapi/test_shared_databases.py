@@ -77,6 +77,28 @@ def test_a_dropped_connection_is_closed(directory):
         assert db.execute("SELECT count(*) FROM notes").fetchone() == (0,)
 
 
+def test_a_session_outlives_the_connection_that_was_dropped(directory):
+    session = kalamdb.connect(directory).session
+    gc.collect()
+    assert session.execute("SELECT 1").fetchone() == (1,)
+    assert not is_free(directory)
+    del session
+    gc.collect()
+    assert is_free(directory)
+
+
+def test_a_thread_of_a_database_leaves_the_closing_to_others(directory):
+    """The garbage collector may run while that thread holds what closing asks for."""
+    held = [kalamdb.connect(directory)]
+    thread = threading.Thread(target=held.clear, name="kalamdb-jobs")
+    thread.start()
+    thread.join(60)
+    assert not is_free(directory)
+    kalamdb.connect(":memory:").close()
+
+    assert is_free(directory)
+
+
 def test_a_connection_that_is_dropped_while_another_is_made_is_closed_too(directory):
     """The garbage collector may run while the lock is held: the note is read by the next who comes."""
     connection = kalamdb.connect(directory)
@@ -202,6 +224,7 @@ if child == 0:
             attempt()
         except kalamdb.Error as error:
             said.append(type(error).__name__)
+    connection.close()
     os._exit(0 if said == [{ForkedProcess.__name__!r}, {DatabaseLocked.__name__!r}] else 1)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 connection.close()

@@ -70,7 +70,8 @@ class Connection:
     def __init__(self, held: Hold, session: Session, *, autocommit: bool = False) -> None:
         """What `connect` makes."""
         self._hold = held
-        self._dropped = weakref.finalize(self, held.abandon)
+        # Of the session rather than of the connection: who has the one may drop the other.
+        self._dropped = weakref.finalize(session, held.abandon)
         # The end of the process closes databases by itself.
         self._dropped.atexit = False
         self._session: Session | None = session

@@ -41,7 +41,8 @@ class Hold:
     def abandon(self) -> None:
         """The same for a connection that was dropped, from wherever the garbage collector runs."""
         _abandoned.append(self)
-        if _lock.acquire(blocking=False):
+        # A thread of a database may hold what closing that database asks for.
+        if not threading.current_thread().name.startswith("kalamdb-") and _lock.acquire(blocking=False):
             try:
                 _read_notes()
             finally:
@@ -53,10 +54,11 @@ class Hold:
             return
         self._let_go = True
         if self._place is not None:
-            _holders[self._place].discard(self)
-            if _holders[self._place]:
+            others = _holders.get(self._place, set())
+            others.discard(self)
+            if others:
                 return
-            del _holders[self._place]
+            _holders.pop(self._place, None)
         if self._owned:
             # With the lock held, so that who connects meanwhile waits, instead of finding the directory locked.
             self.database.close()
@@ -131,3 +133,12 @@ def _read_notes() -> None:
     """Let go for connections that were dropped. REQUIRES: the lock."""
     while _abandoned:
         _abandoned.popleft()._release()
+
+
+def _new_lock() -> None:
+    """In a forked child: another thread of the parent may have held it, and nobody would let it go."""
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_new_lock)
