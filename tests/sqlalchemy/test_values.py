@@ -29,8 +29,10 @@ from sqlalchemy import (
     Time,
     Unicode,
     Uuid,
+    case,
     cast,
     exc,
+    exists,
     func,
     insert,
     literal,
@@ -238,6 +240,33 @@ def test_on_conflict_does_nothing_or_updates(engine, made_by):
         assert connection.execute(update.returning(table.c.n)).all() == []
 
         assert connection.execute(select(table)).all() == [(1, "c", 11)]
+
+
+def test_exists_is_a_condition_and_a_column(engine):
+    table = made(engine, Column("x", Text), Column("after", Integer))
+    other = table.alias("other")
+    with engine.begin() as connection:
+        connection.execute(
+            insert(table), [{"id": 1, "x": "a", "after": None}, {"id": 2, "x": "b", "after": 1}]
+        )
+
+        def asked(*columns):
+            return connection.execute(select(*columns)).all()
+
+        assert asked(exists().where(table.c.x == "a")) == [(True,)]
+        assert asked(exists().where(table.c.x == "z"), ~exists().where(table.c.x == "y")) == [(False, True)]
+        assert asked(exists(select(table.c.x).where(table.c.x == "b").limit(1))) == [(True,)]
+        assert asked(exists(select(table.c.x).group_by(table.c.x).having(func.count() > 1))) == [(False,)]
+        later = exists().where(other.c.after == table.c.id)
+        assert asked(table.c.id, later.label("more"), case((later, "more"), else_="last")) == [
+            (1, True, "more"),
+            (2, False, "last"),
+        ]
+        assert connection.execute(select(table.c.id).where(later)).all() == [(1,)]
+        both = select(table.c.id).where(
+            table.c.id == select(exists().where(table.c.x == "a")).scalar_subquery().cast(Integer)
+        )
+        assert connection.execute(both).all() == [(1,)]
 
 
 def test_other_expressions_are_understood(engine):

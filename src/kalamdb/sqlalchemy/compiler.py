@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sqlalchemy import Select, literal_column, select
 from sqlalchemy import types as sqltypes
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.exc import CompileError
@@ -48,6 +49,22 @@ class KalamCompiler(compiler.SQLCompiler):
             stmt, returning_cols, populate_result_map=populate_result_map, **kw
         )
         return text
+
+    def visit_exists_unary_operator(
+        self, element: Any, operator: Any, within_columns_clause: bool = False, **kw: Any
+    ) -> str:
+        """EXISTS; as a column, which it cannot be, whether more than no rows are counted."""
+        if not within_columns_clause:
+            return f"EXISTS {self.process(element.element, **kw)}"
+        query = element.element.element
+        found: Any = literal_column("count(*) > 0")
+        if isinstance(query, Select) and not (
+            query._distinct or query._group_by_clauses or query._has_row_limiting_clause
+        ):
+            counted = query.with_only_columns(found, maintain_column_froms=True)
+        else:
+            counted = select(found).select_from(query.subquery())
+        return self.process(counted.scalar_subquery(), **kw)
 
     def visit_empty_set_expr(self, element_types: Any, **kw: Any) -> str:
         """What `IN ()` would be, if it could be written."""
