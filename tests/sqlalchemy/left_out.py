@@ -21,7 +21,6 @@ LEFT_OUT = {
     "ReturningTest::test_imv_returning_datatypes": IDS_FROM_1,
     "ReturningTest::test_insert_w_floats": IDS_FROM_1,
     "IsolationLevelTest::test_dialect_user_setting_is_restored": "needs two levels beside AUTOCOMMIT",
-    "JSONTest::test_eval_none_flag_orm": "a JSON null that is cast to text is NULL",
     "JSONTest::test_index_cross_casts": "an element that is of another type than asked for is NULL",
     "JSONTest::test_index_typed_access[_decimal1": DOUBLES,
     "JSONTest::test_index_typed_comparison[_decimal1": DOUBLES,

@@ -169,6 +169,7 @@ DOCUMENT = {"n": 1, "f": 1.5, "t": "x", "yes": True, "list": [10, {"k": "it's"}]
         (lambda data: data["t"], "x"),
         (lambda data: data["nothing"], None),
         (lambda data: data["t"].as_integer(), None),
+        (lambda data: cast(data["list"], Text), '[10,{"k":"it\'s"}]'),
         (lambda data: data, DOCUMENT),
     ],
 )

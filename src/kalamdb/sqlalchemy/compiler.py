@@ -50,6 +50,13 @@ class KalamCompiler(compiler.SQLCompiler):
         )
         return text
 
+    def visit_cast(self, cast: Any, **kw: Any) -> str:
+        """CAST; of JSON to text by an operator, for after a CAST it would be read as JSON all the same."""
+        if isinstance(cast.clause.type, sqltypes.JSON) and isinstance(cast.type, sqltypes.String):
+            return f"({self.process(cast.clause, **kw)} || '')"
+        text: str = super().visit_cast(cast, **kw)
+        return text
+
     def visit_exists_unary_operator(
         self, element: Any, operator: Any, within_columns_clause: bool = False, **kw: Any
     ) -> str:
