@@ -96,6 +96,8 @@ def test_exceptions_stand_in_the_tree_of_the_specification(driver):
         ("SELECT * FROM cellar", (), kalamdb.ProgrammingError),
         ("SELEKT", (), kalamdb.ProgrammingError),
         ("", (), kalamdb.ProgrammingError),
+        (b"SELECT 1", (), kalamdb.InterfaceError),
+        (None, (), kalamdb.InterfaceError),
         ("SELECT ?", (), kalamdb.InterfaceError),
         ("SELECT ?", {"name": 1}, kalamdb.InterfaceError),
         ("SELECT 1; SELECT 2", (), kalamdb.InterfaceError),
@@ -289,8 +291,9 @@ def test_executemany_counts_all_and_runs_no_query(cursor):
     for sql in ("SELECT * FROM booze WHERE name = ?", "CREATE TABLE other (id BIGINT PRIMARY KEY)"):
         with pytest.raises(kalamdb.ProgrammingError, match="executemany"):
             cursor.executemany(sql, [("a",)])
-    with pytest.raises(kalamdb.InterfaceError):
-        cursor.executemany("DELETE FROM booze WHERE name = ?", "abc")
+    for sql, rows in (("DELETE FROM booze WHERE name = ?", "abc"), (None, [("a",)])):
+        with pytest.raises(kalamdb.InterfaceError):
+            cursor.executemany(sql, rows)
 
 
 def test_fetchone_gives_rows_and_then_none(stocked):

@@ -63,6 +63,7 @@ class Cursor:
         connection = self.connection
         self._result = None
         self.rowcount = -1
+        _check_text(sql)
         self._result = result = connection._execute(sql, parameters)
         self.rowcount = result.rowcount
         return self
@@ -75,6 +76,7 @@ class Cursor:
         connection = self.connection
         self._result = None
         self.rowcount = -1
+        _check_text(sql)
         if isinstance(rows, (str, bytes)):
             raise InvalidParameter("executemany takes a list or tuple of values a row, and a list of these")
         self._result = result = connection._executemany(sql, list(rows))
@@ -130,3 +132,9 @@ class Cursor:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def _check_text(sql: object) -> None:
+    """Raises InvalidParameter."""
+    if not isinstance(sql, str):
+        raise InvalidParameter(f"a statement is text, not {type(sql).__name__}")
