@@ -82,7 +82,7 @@ def test_wheel_asks_for_no_developer_tool(wheel: Path) -> None:
     wanted = {re.split("[<>=]", one)[0] for one in asked if "extra ==" not in one}
     of_extra = {
         extra: {re.split("[<>=]", one)[0] for one in asked if f"extra == '{extra}'" in one.replace('"', "'")}
-        for extra in ("cloud", "server")
+        for extra in ("cloud", "server", "sqlalchemy")
     }
 
     assert wanted == {
@@ -95,8 +95,8 @@ def test_wheel_asks_for_no_developer_tool(wheel: Path) -> None:
         "pyarrow",
         "xxhash",
     }
-    assert of_extra == {"cloud": {"obstore"}, "server": {"pyjwt"}}
-    assert fields.get_all("Provides-Extra") == ["cloud", "server"]
+    assert of_extra == {"cloud": {"obstore"}, "server": {"pyjwt"}, "sqlalchemy": {"sqlalchemy"}}
+    assert fields.get_all("Provides-Extra") == ["cloud", "server", "sqlalchemy"]
     assert fields["Requires-Python"] == ">=3.11"
 
 
@@ -135,9 +135,16 @@ def test_importing_kalamdb_brings_in_no_heavy_library() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
     )
 
-    assert not {"argon2", "cryptography", "datafusion", "jwt", "lark", "pandas", "polars"} & set(
-        done.stdout.split()
-    )
+    assert not {
+        "argon2",
+        "cryptography",
+        "datafusion",
+        "jwt",
+        "lark",
+        "pandas",
+        "polars",
+        "sqlalchemy",
+    } & set(done.stdout.split())
 
 
 def test_version_is_the_same_everywhere() -> None:

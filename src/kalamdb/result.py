@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kalamdb.types import DataType
 
 Row = tuple[Any, ...]
+Description = list[tuple[str, str, None, int | None, int | None, int | None, None]]
 
 
 class Result(Cursor):
@@ -72,21 +73,32 @@ class Result(Cursor):
         return cls(tuple(schema.names), rowcount=count, batches=batches, schema=schema)
 
     @property
-    def description(self) -> list[tuple[str, str | None, None, None, None, None, None]] | None:
-        """PEP 249: one (name, type, …) a column; None for a statement without rows."""
+    def description(self) -> Description | None:
+        """PEP 249: one (name, type_code, display_size, internal_size, precision, scale, null_ok) a column; None for a
+        statement without rows. type_code is the SQL type as text; precision and scale are of DECIMAL, internal_size,
+        in characters, is of VARCHAR(n), and the others are None."""
         if not self.columns:
             return None
+        kinds = zip(self.columns, self._known_types())
         return [
-            (name, kind, None, None, None, None, None) for name, kind in zip(self.columns, self._type_names())
+            (name, str(kind), None, kind.length, kind.precision, kind.scale, None) for name, kind in kinds
         ]
 
-    def _type_names(self) -> list[str | None]:
-        if self._types is not None:
-            return [None if one is None else str(one) for one in self._types]
+    def _known_types(self) -> list[DataType]:
+        """What no column gave its type has that of its first value; nothing but NULL is text."""
         from kalamdb.types import type_of_arrow
 
-        assert self._schema is not None
-        return [str(type_of_arrow(field)) for field in self._schema]
+        if self._types is None:
+            return [type_of_arrow(field) for field in self._schema]
+        return [kind or self._type_of_values(place) for place, kind in enumerate(self._types)]
+
+    def _type_of_values(self, place: int) -> DataType:
+        import pyarrow as pa
+
+        from kalamdb.types import type_of_arrow
+
+        value = next((row[place] for row in self._tuples() if row[place] is not None), None)
+        return type_of_arrow(pa.field("value", pa.array([_plain(value)]).type))
 
     def _tuples(self) -> list[Row]:
         if self._rows is None:

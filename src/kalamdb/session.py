@@ -379,6 +379,11 @@ class Session:
 
     # Transactions
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open; one that was idle for too long is, until the next statement says so."""
+        return self._transaction is not None
+
     def begin(self, *, durability: str | None = None) -> None:
         """Open a transaction: from here on every statement sees the rows as they are now, and its own writes, which
         nobody else sees before commit().

@@ -26,5 +26,12 @@ def tour() -> None:
         assert_type(statement.executemany([()]), kalamdb.Result)
         assert_type(session.insert("t", [{"a": 1}]), kalamdb.Result)
         assert_type(db.stats(), dict[str, int])
+    with kalamdb.connect("data/", user="alice", autocommit=True) as connection:
+        assert_type(connection, kalamdb.Connection)
+        cursor = connection.cursor().execute("SELECT ?", [1])
+        assert_type(cursor, kalamdb.Cursor)
+        assert_type(cursor.fetchone(), tuple[Any, ...] | None)
+        assert_type(cursor.rowcount, int)
+        assert_type(connection.session, kalamdb.Session)
     assert_type(ids.snowflake_id(), int)
     assert_type(kalamcore.first_null([(1, None)], [1]), tuple[int, int] | None)
