@@ -95,7 +95,20 @@ def test_wheel_asks_for_no_developer_tool(wheel: Path) -> None:
         "pyarrow",
         "xxhash",
     }
-    assert of_extra == {"cloud": {"obstore"}, "server": {"pyjwt"}, "sqlalchemy": {"sqlalchemy"}}
+    assert of_extra == {
+        "cloud": {"obstore"},
+        "server": {
+            "httptools",
+            "msgspec",
+            "prometheus-client",
+            "pyjwt",
+            "starlette",
+            "uvicorn",
+            "uvloop",
+            "websockets",
+        },
+        "sqlalchemy": {"sqlalchemy"},
+    }
     assert fields.get_all("Provides-Extra") == ["cloud", "server", "sqlalchemy"]
     assert fields["Requires-Python"] == ">=3.11"
 

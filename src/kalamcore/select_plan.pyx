@@ -64,6 +64,7 @@ cdef enum:
     # Rows that are looked at before the GIL is released.
     SHORT_RUN = 2000
     LONG_RUN = 20000
+    COPIED_ROWS_A_SECOND = 20000000
     BATCH_ROWS = 65536
     # Values are made of so many at once: to put them aside would take about as long.
     FEW_ROWS = 8
@@ -107,16 +108,15 @@ cdef class SelectPlan:
     `columns`: positions to return, in order. `predicate`: a tree of (test, column, constants) and, for AND, OR and
     NOT, (test, parts); None for all rows. `order`: (column, descending, nulls first). `aggregates`: (kind, column or
     -1), instead of columns. `limit`, `offset`: constants. `arrow_rows`: results of more rows are Arrow. `bytes_max`:
-    results of more bytes are left to the query engine (-1: none). `timeout_s`: how long a run may take (0: for ever).
-    `result`, `names`, `types`: what `answer` makes, a kind of Cursor; `codes`: those of the types, as JsonRows takes
-    them; `stored`: its rows hold JSON, still as text.
+    results of more bytes are left to the query engine (-1: none). `result`, `names`, `types`: what `answer` makes, a
+    kind of Cursor; `codes`: those of the types, as JsonRows takes them; `stored`: its rows hold JSON, still as text.
     `parameters`: how many the statement takes. `everybody`: all partitions are meant, where COUNT(*) is all that is
     asked.
     """
 
     def __init__(self, Reader reader not None, uint64_t table_id, *, bint shared, columns, predicate=None, order=None,
                  aggregates=(), limit=None, offset=None, Py_ssize_t arrow_rows=4096, int64_t bytes_max=-1,
-                 double timeout_s=0.0, type result=Cursor, tuple names=(), tuple types=(), bytes codes=None,
+                 type result=Cursor, tuple names=(), tuple types=(), bytes codes=None,
                  bint stored=False, Py_ssize_t parameters=0, bint everybody=False):
         cdef Aggregate one
         if not issubclass(result, Cursor):
@@ -129,7 +129,6 @@ cdef class SelectPlan:
         self.parameters = parameters
         self.arrow_rows = arrow_rows
         self.bytes_max = bytes_max
-        self.timeout_s = timeout_s
         self.reader = reader
         self.table_id = table_id
         self.shared = shared
@@ -321,18 +320,21 @@ cdef class SelectPlan:
             return -1
         return number.integer
 
-    def run(self, Readable store not None, str user not None, snapshot, tuple parameters not None, literals, /):
+    def run(self, Readable store not None, str user not None, snapshot, tuple parameters not None, literals,
+            double timeout_s=0.0, /):
         """The rows as tuples; where there are more than `arrow_rows`, (how many, Arrow batches f0, f1, …).
 
         `user`: whose partition it is, unless the table is shared. `snapshot`: None for the newest, in a
         transaction its own. None where a value
         is of a kind that its column is not compared with here, or the rows take more than `bytes_max` bytes: ask the
-        query engine, which knows what to say. Raises CorruptionError, and TimeoutError after `timeout_s` seconds.
+        query engine, which knows what to say. Raises CorruptionError, and TimeoutError after `timeout_s` seconds
+        (0: never).
         """
-        rows = self.select(store, user, snapshot, parameters, literals)
+        rows = self.select(store, user, snapshot, parameters, literals, timeout_s)
         return (<StoredRows> rows).tuples() if type(rows) is StoredRows else rows
 
-    def answer(self, Readable store not None, str user not None, parameters, literals, int64_t started_ns, /):
+    def answer(self, Readable store not None, str user not None, parameters, literals, int64_t started_ns,
+               double timeout_s=0.0, /):
         """What run gives of the newest snapshot, as a `result` with `names` and `types`.
 
         `parameters`: a tuple, a list or None; None is answered where there are not as many as `parameters`.
@@ -351,7 +353,7 @@ cdef class SelectPlan:
             return None
         if PyTuple_GET_SIZE(values) != self.parameters:
             return None
-        rows = self.select(store, user, None, values, literals)
+        rows = self.select(store, user, None, values, literals, timeout_s)
         if rows is None:
             return None
         made = new_cursor(self.result)
@@ -372,7 +374,8 @@ cdef class SelectPlan:
         made.took_ms = (<int64_t> perf_counter_ns() - started) / 1e6
         return made
 
-    cdef object select(self, Readable store, str user, object snapshot, tuple parameters, object literals):
+    cdef object select(self, Readable store, str user, object snapshot, tuple parameters, object literals,
+                       double timeout_s):
         cdef CppReadable* core = store.readable()
         cdef CppView pinned
         cdef uint64_t seen
@@ -441,6 +444,9 @@ cdef class SelectPlan:
                 limit < 0 and offset == 0:
             with nogil:
                 everything = core.count(self.table_id, partition, seen)
+            if timeout_s > 0 and <double> everything > timeout_s * COPIED_ROWS_A_SECOND:
+                # Copying cannot be stopped on its way, so what would take too long is not begun.
+                raise TimeoutError
             if everything > <uint64_t> self.arrow_rows:
                 # As columns, without making rows of what is columns already.
                 if self.bytes_max >= 0 and \
@@ -452,11 +458,11 @@ cdef class SelectPlan:
                                                  dereference(self.reader.reader), self.columns, BATCH_ROWS)
                 return everything, [make_batch(batches[at]) for at in range(batches.size())]
         if not done:
-            until = time.monotonic() + self.timeout_s
+            until = time.monotonic() + timeout_s
             while not done:
                 with nogil:
                     done = running.step(LONG_RUN)
-                if not done and self.timeout_s > 0 and time.monotonic() >= until:
+                if not done and timeout_s > 0 and time.monotonic() >= until:
                     raise TimeoutError
         if counted:
             rows = [self.aggregates(running)]

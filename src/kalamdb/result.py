@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from kalamcore import errors as core
 from kalamcore.cursor import Cursor
@@ -31,7 +31,8 @@ class Result(Cursor):
     """Rows and what is known about them.
 
     Iterates as tuples. `rowcount`: rows returned or changed. `columns`: their names. `took_ms`: how long the statement
-    took, in milliseconds. `message`: what a statement without rows did.
+    took, in milliseconds. `message`: what a statement without rows did. `user`: as whom it ran, where that was by
+    EXECUTE AS USER; else None.
     """
 
     __slots__ = ()
@@ -50,6 +51,7 @@ class Result(Cursor):
         self.columns = columns
         self.rowcount = rowcount
         self.message = message
+        self.user = None
         self.took_ms = 0.0
         self._rows = rows
         self._types = types
@@ -79,17 +81,27 @@ class Result(Cursor):
         in characters, is of VARCHAR(n), and the others are None."""
         if not self.columns:
             return None
-        kinds = zip(self.columns, self._known_types())
+        kinds = zip(self.columns, self.column_types())
         return [
             (name, str(kind), None, kind.length, kind.precision, kind.scale, None) for name, kind in kinds
         ]
 
-    def _known_types(self) -> list[DataType]:
-        """What no column gave its type has that of its first value; nothing but NULL is text."""
+    @property
+    def is_arrow(self) -> bool:
+        """Whether the rows are kept as Arrow, so that they can be had piece by piece."""
+        return self._stored is None and (self._parts is not None or self._batches is not None)
+
+    def column_types(self) -> Sequence[DataType]:
+        """The SQL type of each column; where the statement names none that of its first value, and of NULL alone TEXT.
+
+        Lists, structs and maps are JSON, intervals TEXT."""
         from kalamdb.types import type_of_arrow
 
         if self._types is None:
-            return [type_of_arrow(field) for field in self._schema]
+            return [type_of_arrow(field) for field in self._schema or ()]
+        if None not in self._types:
+            # The same object each time that a plan answers: what is made of it may be kept.
+            return cast("Sequence[DataType]", self._types)
         return [kind or self._type_of_values(place) for place, kind in enumerate(self._types)]
 
     def _type_of_values(self, place: int) -> DataType:
@@ -252,28 +264,37 @@ def _plain(value: Any) -> Any:
     if isinstance(value, uuid.UUID):
         return str(value)
     if isinstance(value, (dict, list)):
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return _json_text(value)
     return value
+
+
+def _json_text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def tuples(batches: list[pa.RecordBatch], schema: pa.Schema | None) -> list[Row]:
     """Record batches as tuples of Python values: UUID columns as UUID, JSON columns as what the JSON says."""
     import pyarrow as pa
 
-    from kalamcore.errors import ValueMismatchError
-    from kalamcore.rows import tuples_from_arrow
-
     rows: list[Row] = []
     for batch in batches:
-        try:
-            rows.extend(tuples_from_arrow(batch))
-        except ValueMismatchError:
-            rows.extend(zip(*(column.to_pylist() for column in batch.columns)))
+        rows.extend(text_tuples(batch))
     assert schema is None or isinstance(schema, pa.Schema)
     converters = _converters(schema)
     if converters:
         rows = [_converted(row, converters) for row in rows]
     return rows
+
+
+def text_tuples(batch: pa.RecordBatch) -> list[Row]:
+    """A record batch as tuples of Python values, UUID and JSON as the text that they are."""
+    from kalamcore.errors import ValueMismatchError
+    from kalamcore.rows import tuples_from_arrow
+
+    try:
+        return tuples_from_arrow(batch)
+    except ValueMismatchError:
+        return list(zip(*(column.to_pylist() for column in batch.columns)))
 
 
 def _part_tuples(parts: list[Batch], types: Sequence[DataType | None]) -> list[Row]:
