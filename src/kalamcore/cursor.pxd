@@ -12,6 +12,7 @@ cdef class Cursor:
     cdef public tuple columns
     cdef public Py_ssize_t rowcount
     cdef public object message
+    cdef public object user
     cdef public double took_ms
     cdef public list _rows
     cdef public object _types

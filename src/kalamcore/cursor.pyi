@@ -12,6 +12,7 @@ class Cursor:
     columns: tuple[str, ...]
     rowcount: int
     message: str | None
+    user: str | None
     took_ms: float
     _rows: list[tuple[Any, ...]] | None
     _types: Sequence[Any] | None

@@ -88,14 +88,14 @@ cdef class SelectPlan:
     cdef bint everybody
     cdef Py_ssize_t arrow_rows
     cdef int64_t bytes_max
-    cdef double timeout_s
     cdef type result
     cdef tuple names
     cdef tuple types
     cdef bint stored
     cdef Py_ssize_t parameters
 
-    cdef object select(self, Readable store, str user, object snapshot, tuple parameters, object literals)
+    cdef object select(self, Readable store, str user, object snapshot, tuple parameters, object literals,
+                       double timeout_s)
 
     cdef int bind(self, const Slot& slot, tuple parameters, object literals, Constant* out, list held) except -1
     cdef int64_t count_of(self, const Slot& slot, tuple parameters, object literals) except -2

@@ -43,7 +43,7 @@ class SelectPlan:
     `columns`: positions to return, in order. `predicate`: a tree of (test, column, constants) and, for AND, OR and
     NOT, (test, parts); None for all rows. `order`: (column, descending, nulls first). `aggregates`: (kind, column or
     -1), instead of columns. `limit`, `offset`: constants. `arrow_rows`: results of more rows are Arrow. `bytes_max`:
-    results of more bytes are left to the query engine (-1: none). `timeout_s`: how long a run may take (0: for ever).
+    results of more bytes are left to the query engine (-1: none).
     `result`, `names`, `types`: what `answer` makes, a kind of Cursor; `stored`: its rows hold JSON, still as text.
     `parameters`: how many the statement takes.
     """
@@ -61,7 +61,6 @@ class SelectPlan:
         offset: _Constant | None = None,
         arrow_rows: int = 4096,
         bytes_max: int = -1,
-        timeout_s: float = 0.0,
         result: type[Cursor] = ...,
         names: tuple[str, ...] = (),
         types: tuple[object, ...] = (),
@@ -77,6 +76,7 @@ class SelectPlan:
         snapshot: int | None,
         parameters: tuple[object, ...],
         literals: Sequence[object],
+        timeout_s: float = 0.0,
         /,
     ) -> list[tuple[object, ...]] | tuple[int, list[Batch]] | None:
         """The rows as tuples; where there are more than `arrow_rows`, (how many, Arrow batches f0, f1, …).
@@ -84,7 +84,8 @@ class SelectPlan:
         `user`: whose partition it is, unless the table is shared. `snapshot`: None for the newest, in a
         transaction its own. None where a value
         is of a kind that its column is not compared with here, or the rows take more than `bytes_max` bytes: ask the
-        query engine, which knows what to say. Raises CorruptionError, and TimeoutError after `timeout_s` seconds.
+        query engine, which knows what to say. Raises CorruptionError, and TimeoutError after `timeout_s` seconds
+        (0: never).
         """
     def answer(
         self,
@@ -93,6 +94,7 @@ class SelectPlan:
         parameters: Sequence[object] | None,
         literals: Sequence[object],
         started_ns: int,
+        timeout_s: float = 0.0,
         /,
     ) -> Any:
         """What run gives of the newest snapshot, as a `result` with `names` and `types`, or None.

@@ -104,7 +104,7 @@ cdef class SelectPlan:
     `columns`: positions to return, in order. `predicate`: a tree of (test, column, constants) and, for AND, OR and
     NOT, (test, parts); None for all rows. `order`: (column, descending, nulls first). `aggregates`: (kind, column or
     -1), instead of columns. `limit`, `offset`: constants. `arrow_rows`: results of more rows are Arrow. `bytes_max`:
-    results of more bytes are left to the query engine (-1: none). `timeout_s`: how long a run may take (0: for ever).
+    results of more bytes are left to the query engine (-1: none).
     `result`, `names`, `types`: what `answer` makes, a kind of Cursor; `stored`: its rows hold JSON, still as text.
     `parameters`: how many the statement takes. `everybody`: all partitions are meant, where COUNT(*) is all that is
     asked.
@@ -112,7 +112,7 @@ cdef class SelectPlan:
 
     def __init__(self, Reader reader not None, uint64_t table_id, *, bint shared, columns, predicate=None, order=None,
                  aggregates=(), limit=None, offset=None, Py_ssize_t arrow_rows=4096, int64_t bytes_max=-1,
-                 double timeout_s=0.0, type result=Cursor, tuple names=(), tuple types=(), bint stored=False,
+                 type result=Cursor, tuple names=(), tuple types=(), bint stored=False,
                  Py_ssize_t parameters=0, bint everybody=False):
         cdef Aggregate one
         if not issubclass(result, Cursor):
@@ -124,7 +124,6 @@ cdef class SelectPlan:
         self.parameters = parameters
         self.arrow_rows = arrow_rows
         self.bytes_max = bytes_max
-        self.timeout_s = timeout_s
         self.reader = reader
         self.table_id = table_id
         self.shared = shared
@@ -316,17 +315,20 @@ cdef class SelectPlan:
             return -1
         return number.integer
 
-    def run(self, Readable store not None, str user not None, snapshot, tuple parameters not None, literals, /):
+    def run(self, Readable store not None, str user not None, snapshot, tuple parameters not None, literals,
+            double timeout_s=0.0, /):
         """The rows as tuples; where there are more than `arrow_rows`, (how many, Arrow batches f0, f1, …).
 
         `user`: whose partition it is, unless the table is shared. `snapshot`: None for the newest, in a
         transaction its own. None where a value
         is of a kind that its column is not compared with here, or the rows take more than `bytes_max` bytes: ask the
-        query engine, which knows what to say. Raises CorruptionError, and TimeoutError after `timeout_s` seconds.
+        query engine, which knows what to say. Raises CorruptionError, and TimeoutError after `timeout_s` seconds
+        (0: never).
         """
-        return self.select(store, user, snapshot, parameters, literals)
+        return self.select(store, user, snapshot, parameters, literals, timeout_s)
 
-    def answer(self, Readable store not None, str user not None, parameters, literals, int64_t started_ns, /):
+    def answer(self, Readable store not None, str user not None, parameters, literals, int64_t started_ns,
+               double timeout_s=0.0, /):
         """What run gives of the newest snapshot, as a `result` with `names` and `types`.
 
         `parameters`: a tuple, a list or None; None is answered where there are not as many as `parameters`.
@@ -345,7 +347,7 @@ cdef class SelectPlan:
             return None
         if PyTuple_GET_SIZE(values) != self.parameters:
             return None
-        rows = self.select(store, user, None, values, literals)
+        rows = self.select(store, user, None, values, literals, timeout_s)
         if rows is None:
             return None
         made = new_cursor(self.result)
@@ -362,7 +364,8 @@ cdef class SelectPlan:
         made.took_ms = (<int64_t> perf_counter_ns() - started) / 1e6
         return made
 
-    cdef object select(self, Readable store, str user, object snapshot, tuple parameters, object literals):
+    cdef object select(self, Readable store, str user, object snapshot, tuple parameters, object literals,
+                       double timeout_s):
         cdef CppReadable* core = store.readable()
         cdef CppView pinned
         cdef uint64_t seen
@@ -442,11 +445,11 @@ cdef class SelectPlan:
                                                  dereference(self.reader.reader), self.columns, BATCH_ROWS)
                 return everything, [make_batch(batches[at]) for at in range(batches.size())]
         if not done:
-            until = time.monotonic() + self.timeout_s
+            until = time.monotonic() + timeout_s
             while not done:
                 with nogil:
                     done = running.step(LONG_RUN)
-                if not done and self.timeout_s > 0 and time.monotonic() >= until:
+                if not done and timeout_s > 0 and time.monotonic() >= until:
                     raise TimeoutError
         if counted:
             rows = [self.aggregates(running)]

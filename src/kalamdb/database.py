@@ -36,6 +36,7 @@ from kalamdb.errors import (
     Error,
     ForkedProcess,
     InvalidParameter,
+    NotSupportedError,
     ReadOnlyDatabase,
     StorageUnavailable,
     UndefinedTable,
@@ -50,6 +51,7 @@ from kalamdb.storage import Storages
 
 if TYPE_CHECKING:
     from kalamdb.auth.front_door import FrontDoor
+    from kalamdb.auth.identity import Identity
     from kalamdb.engine.cold import ColdTier
     from kalamdb.engine.jobs import JobContext, JobRequest, JobRunner, PolicySchedule
     from kalamdb.execution.query import QueryEngine
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
     from kalamdb.execution.transaction import OpenTransaction
     from kalamdb.functions.registry import Volatility
     from kalamdb.schema import TableSchema
+    from kalamdb.server import Application
     from kalamdb.sql.query import SimpleSelect
 
 Answer = TypeVar("Answer")
@@ -176,6 +179,7 @@ class Database:
         self.passwords = Passwords()
         self._hashing = HashingSlots()
         self._front_door: FrontDoor | None = None
+        self._application: Application | None = None
         self._closed = False
         self._forked = False
         self._files = files
@@ -577,10 +581,15 @@ class Database:
         """A session of whom an access token speaks for, with the rights of that user now. `address`: where it comes
         from. Raises InvalidToken, TokenExpired, IssuerUnavailable, UndefinedNamespace."""
         self.check_open()
-        identity = self.front_door.identity_of(access_token)
+        return self.session_of(self.front_door.identity_of(access_token), address, namespace)
+
+    def session_of(self, identity: Identity, address: str, namespace: str = "default") -> Session:
+        """A session of whom a verified token speaks for; as session_by_token. Raises UndefinedNamespace, and
+        AccessDenied for a user who was deleted meanwhile."""
+        self.check_open()
         session = Session(self, identity.user, None, "default", address=address)
         if namespace != "default":
-            session._use(namespace)
+            session.use(namespace)
         return session
 
     def password_changed(self, user: str) -> None:
@@ -648,7 +657,7 @@ class Database:
             ) from None
         session = Session(self, user, chosen, "default", durability)
         if namespace != "default":
-            session._use(namespace)
+            session.use(namespace)
         return session
 
     def register_function(
@@ -730,6 +739,24 @@ class Database:
         """
         self.check_open()
         return dict(self.statistics())
+
+    def asgi(self) -> Application:
+        """The database over HTTP, as an ASGI application; the same one each time.
+
+        For one event loop. Mounted in another application, that has `kalamdb.server.lifespan` for its lifespan.
+        Raises NotSupportedError where the extra `kalamdb[server]` is not installed.
+        """
+        self.check_open()
+        with self._jobs_lock:
+            if self._application is None:
+                try:
+                    from kalamdb.server import Application
+                except ModuleNotFoundError as error:
+                    raise NotSupportedError(
+                        f"a server needs {error.name}; install it with: pip install kalamdb[server]"
+                    ) from None
+                self._application = Application(self)
+            return self._application
 
     def check_open(self) -> None:
         """Raises DatabaseClosed, ForkedProcess."""

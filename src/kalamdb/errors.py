@@ -104,6 +104,12 @@ class InvalidParameter(InterfaceError):
     sqlstate = "07001"
 
 
+class ParametersWithBatch(InvalidParameter):
+    """Parameters were given with several statements; they go with one alone."""
+
+    code = "PARAMS_WITH_BATCH"
+
+
 class InvalidSetting(InterfaceError):
     """A setting that does not exist, or a value it cannot have."""
 

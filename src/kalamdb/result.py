@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
 import json
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -9,7 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from kalamcore.cursor import Cursor
 from kalamdb.errors import InterfaceError
-from kalamdb.types import TypeName
+from kalamdb.types import (
+    BIGINT,
+    BOOLEAN,
+    BYTES,
+    DATE,
+    DOUBLE,
+    JSON,
+    TEXT,
+    TIME,
+    TIMESTAMP,
+    UUID,
+    DataType,
+    TypeName,
+)
 
 if TYPE_CHECKING:
     import pandas
@@ -17,16 +32,28 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from kalamcore.rows import Batch
-    from kalamdb.types import DataType
 
 Row = tuple[Any, ...]
+_TYPES_OF_VALUES: tuple[tuple[type | tuple[type, ...], DataType], ...] = (
+    (bool, BOOLEAN),
+    (int, BIGINT),
+    (float, DOUBLE),
+    (decimal.Decimal, DataType(TypeName.DECIMAL, precision=38, scale=10)),
+    (bytes, BYTES),
+    (datetime.datetime, TIMESTAMP),
+    (datetime.date, DATE),
+    (datetime.time, TIME),
+    (uuid.UUID, UUID),
+    ((dict, list), JSON),
+)
 
 
 class Result(Cursor):
     """Rows and what is known about them.
 
     Iterates as tuples. `rowcount`: rows returned or changed. `columns`: their names. `took_ms`: how long the statement
-    took, in milliseconds. `message`: what a statement without rows did.
+    took, in milliseconds. `message`: what a statement without rows did. `user`: as whom it ran, where that was by
+    EXECUTE AS USER; else None.
     """
 
     __slots__ = ()
@@ -45,6 +72,7 @@ class Result(Cursor):
         self.columns = columns
         self.rowcount = rowcount
         self.message = message
+        self.user = None
         self.took_ms = 0.0
         self._rows = rows
         self._types = types
@@ -75,6 +103,53 @@ class Result(Cursor):
         return [
             (name, kind, None, None, None, None, None) for name, kind in zip(self.columns, self._type_names())
         ]
+
+    @property
+    def is_arrow(self) -> bool:
+        """Whether the rows are kept as Arrow, so that they can be had piece by piece."""
+        return self._stored is None and (self._parts is not None or self._batches is not None)
+
+    def column_types(self) -> Sequence[DataType]:
+        """The SQL type of each column; where the statement names none that of its first value, and of NULL alone TEXT.
+
+        Lists, structs and maps are JSON, intervals TEXT.
+        """
+        if self._types is None:
+            from kalamdb.types import type_of_arrow
+
+            return [type_of_arrow(field) for field in self._schema or ()]
+        if not any(one is None for one in self._types):
+            return self._types
+        return [
+            _type_of_values(row[position] for row in self._tuples()) if one is None else one
+            for position, one in enumerate(self._types)
+        ]
+
+    def text_rows(self, rows_max: int) -> Iterator[list[Row]]:
+        """Every row, whatever was fetched, up to `rows_max` at a time: JSON as its text, UUID too where it is kept so.
+
+        What is kept as Arrow is turned into Python values when its turn comes.
+        """
+        for rows in self._kept_rows():
+            for start in range(0, len(rows), rows_max):
+                yield rows[start : start + rows_max]
+
+    def _kept_rows(self) -> Iterator[list[Row]]:
+        if self._stored is not None:
+            yield self._stored
+        elif self._parts is not None:
+            from kalamcore.rows import tuples_from_arrow
+
+            yield from map(tuples_from_arrow, self._parts)
+        elif self._batches is not None:
+            yield from map(text_tuples, self._batches)
+        elif self._rows is not None:
+            converters: dict[int, Callable[[Any], Any]] = {
+                position: _json_text
+                for position, one in enumerate(self._types or ())
+                if one is not None and one.name is TypeName.JSON
+            }
+            yield [_converted(row, converters) for row in self._rows] if converters else self._rows
 
     def _type_names(self) -> list[str | None]:
         if self._types is not None:
@@ -188,28 +263,42 @@ def _plain(value: Any) -> Any:
     if isinstance(value, uuid.UUID):
         return str(value)
     if isinstance(value, (dict, list)):
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return _json_text(value)
     return value
+
+
+def _json_text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def tuples(batches: list[pa.RecordBatch], schema: pa.Schema | None) -> list[Row]:
     """Record batches as tuples of Python values: UUID columns as UUID, JSON columns as what the JSON says."""
     import pyarrow as pa
 
-    from kalamcore.errors import ValueMismatchError
-    from kalamcore.rows import tuples_from_arrow
-
     rows: list[Row] = []
     for batch in batches:
-        try:
-            rows.extend(tuples_from_arrow(batch))
-        except ValueMismatchError:
-            rows.extend(zip(*(column.to_pylist() for column in batch.columns)))
+        rows.extend(text_tuples(batch))
     assert schema is None or isinstance(schema, pa.Schema)
     converters = _converters(schema)
     if converters:
         rows = [_converted(row, converters) for row in rows]
     return rows
+
+
+def text_tuples(batch: pa.RecordBatch) -> list[Row]:
+    """A record batch as tuples of Python values, UUID and JSON as the text that they are."""
+    from kalamcore.errors import ValueMismatchError
+    from kalamcore.rows import tuples_from_arrow
+
+    try:
+        return tuples_from_arrow(batch)
+    except ValueMismatchError:
+        return list(zip(*(column.to_pylist() for column in batch.columns)))
+
+
+def _type_of_values(values: Iterator[Any]) -> DataType:
+    first = next((value for value in values if value is not None), None)
+    return next((of for kind, of in _TYPES_OF_VALUES if isinstance(first, kind)), TEXT)
 
 
 def _part_tuples(parts: list[Batch], types: Sequence[DataType | None]) -> list[Row]:

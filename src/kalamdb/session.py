@@ -22,6 +22,7 @@ from kalamdb.errors import (
     InvalidParameter,
     InvalidSetting,
     InvalidTransactionState,
+    ParametersWithBatch,
     SerializationFailure,
     UndefinedTable,
 )
@@ -44,7 +45,9 @@ from kalamdb.sql.parser import simple_select as find_simple_select
 from kalamdb.sql.query import SimpleSelect
 
 if TYPE_CHECKING:
+    from kalamdb.catalog.catalog import Catalog
     from kalamdb.database import Database
+    from kalamdb.types import DataType
 
 RETRIES_MAX = 10_000
 QUICK_RETRIES = 20
@@ -80,6 +83,8 @@ class Session:
         # Held by each statement inside a transaction, and by what opens and ends one.
         self._lock = threading.RLock()
         self.durability = database.settings.durability if durability is None else durability
+        self.statement_timeout_s: float = database.settings.statement_timeout_s or 0.0
+        """How long a statement may read before it is stopped, in seconds; 0: for ever."""
 
     @property
     def role(self) -> Role:
@@ -146,7 +151,9 @@ class Session:
         elif ";" in sql:
             statements = split_statements(sql)
             if len(statements) > 1:
-                return self._execute_batch(statements, parameters, started)
+                for result in self._execute_batch(statements, parameters, started):
+                    last = result
+                return last
             sql = statements[0] if statements else ""
         elif sql[:6].lower() == "select":
             scan = scan_statement(sql)
@@ -168,9 +175,57 @@ class Session:
             database.write_plans.of(self, sql, scan, statement.parsed.statement)
         return result
 
-    def _execute_batch(self, texts: list[str], parameters: Sequence[Any] | None, started: int) -> Result:
+    def execute_at_once(
+        self, sql: str, parameters: Sequence[Any] | None = None, *, within_s: float
+    ) -> Result | None:
+        """Run one statement if that takes next to no time; None where it may not, and then nothing has happened.
+
+        For who must not wait, such as an event loop: what comes back had no need of a disk, a storage or the query
+        engine, and read for not much longer than `within_s` seconds. Raises as execute.
+        """
+        started = time.perf_counter_ns()
+        database = self._database
+        database.check_open()
+        if ";" in sql or self._transaction is not None:
+            return None
+        self._keep_rights()
+        scan: Scan | None = None
+        plan = database.write_plans.by_text.get(sql)
+        simple = None if plan is not None else simple_of_text(sql)
+        if plan is None and simple is None:
+            word = sql[:6].lower()
+            if word == "select":
+                scan = scan_statement(sql)
+                simple = find_simple_select(scan, sql)
+            elif word in write_plan.WORDS:
+                scan = scan_statement(sql)
+                plan = database.write_plans.find(sql, scan)
+        if simple is not None:
+            literals = scan.literals if scan is not None and simple.literals else ()
+            return simple_select.answer(self, simple, parameters, literals, started, within_s=within_s)
+        if plan is None or self._sync:
+            return None
+        return write_plan.run(plan, self, parameters, scan, started, sql if scan is None else scan.shape)
+
+    def execute_each(self, sql: str, parameters: Sequence[Any] | None = None) -> Iterator[Result]:
+        """Run SQL as execute does, and give the result of each statement when it has ended, in order.
+
+        What comes behind a statement has not begun when its result is given. Raises as execute; whoever lets go of the
+        iterator before its end runs no further statement, and leaves no transaction open that the batch began.
+        """
+        statements = split_statements(sql) if ";" in sql else []
+        if len(statements) > 1:
+            yield from self._execute_batch(statements, parameters, time.perf_counter_ns())
+        else:
+            yield self.execute(sql, parameters)
+
+    def _execute_batch(
+        self, texts: list[str], parameters: Sequence[Any] | None, started: int
+    ) -> Iterator[Result]:
+        self._database.check_open()
         if parameters:
-            raise InvalidParameter("parameters go with a single statement; run the statements one by one")
+            raise ParametersWithBatch("parameters go with a single statement; run the statements one by one")
+        self._keep_rights()
         prepared: list[Statement | Error] = []
         for text in texts:
             try:
@@ -182,7 +237,6 @@ class Session:
                 if error.code == "PERMISSION_DENIED":
                     raise
                 prepared.append(error)
-        result: Result | None = None
         mine: OpenTransaction | None = None
         for number, one in enumerate(prepared, 1):
             try:
@@ -193,6 +247,7 @@ class Session:
                 result = self._timed(one, (), started)
                 if type(one.parsed.statement).__name__ == "Begin":
                     mine = self._transaction
+                yield result
             except BaseException as error:
                 # A batch that fails does not leave the session in a transaction that it began itself.
                 if mine is not None:
@@ -201,8 +256,6 @@ class Session:
                     error.message = f"Statement {number} failed: {error.message}"
                     error.args = (error.message,)
                 raise
-        assert result is not None
-        return result
 
     def _timed(self, statement: Statement, parameters: Sequence[Any], started: int) -> Result:
         if statement.simple is not None:
@@ -230,7 +283,10 @@ class Session:
             subject = self._acting_as(statement)
             subject._transaction = self._transaction
             try:
-                return subject.execute(statement.sql, parameters or None)
+                result = subject.execute(statement.sql, parameters or None)
+                if result.user is None:
+                    result.user = subject.user
+                return result
             except Error as error:
                 if error.position is not None:
                     error.position += statement.position
@@ -268,6 +324,7 @@ class Session:
             # Before anything is done: what was done as another is always told.
             self._database.audit.write(entry)
         subject._lock = self._lock
+        subject.statement_timeout_s = self.statement_timeout_s
         return subject
 
     def _authorize_beforehand(self, statement: Any) -> None:
@@ -465,12 +522,22 @@ class Session:
             sqlstate="25P03",
         )
 
+    @property
+    def catalog(self) -> Catalog:
+        """What exists now; an immutable value."""
+        return self._database.catalog
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open, which may have been idle for too long."""
+        return self._transaction is not None
+
     def _run_own(self, statement: Any) -> Result:
         from kalamdb.sql.ddl import UseNamespace
         from kalamdb.sql.transaction import Begin, Commit
 
         if isinstance(statement, UseNamespace):
-            return self._use(statement.name)
+            return self.use(statement.name)
         if isinstance(statement, Begin):
             self.begin()
             return Result.affected(0, "Transaction begun")
@@ -480,7 +547,8 @@ class Session:
         self.rollback()
         return Result.affected(0, "Rolled back")
 
-    def _use(self, namespace: str) -> Result:
+    def use(self, namespace: str) -> Result:
+        """Have unqualified names mean this namespace's. Raises UndefinedNamespace."""
         transaction = self._transaction
         catalog = self._database.catalog if transaction is None else transaction.catalog
         catalog.require_namespace(namespace)
@@ -514,6 +582,7 @@ class Session:
             rows=rows,
             sync=self._sync,
             load_cold=engine.load_cold,
+            timeout_s=self.statement_timeout_s or None,
             transaction=None if transaction is None else transaction.rows,
             actor=self._actor,
             address=self._address,
@@ -522,6 +591,16 @@ class Session:
     def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> Result:
         """Run one statement for every row of parameters. An INSERT … VALUES is one commit: all rows or none."""
         return self.prepare(sql).executemany(rows)
+
+    def parameter_types(self, sql: str) -> Sequence[DataType | None]:
+        """The type that each parameter of one statement takes; None where its text does not say so.
+
+        For values from where not every type can be told, as in JSON. Raises InvalidSyntax, StatementTooLarge.
+        """
+        from kalamdb.execution.parameter_types import parameter_types
+
+        self._keep_rights()
+        return parameter_types(scan_statement(sql), self._database.catalog, self.namespace, self.rights)
 
     def prepare(self, sql: str) -> Statement:
         """A statement that is parsed once."""
@@ -620,12 +699,14 @@ class Statement:
         ):
             found: Result | None = None
             try:
-                found = read.core.answer(read.store, session.user, parameters, self._literals, 0)
+                found = read.core.answer(
+                    read.store, session.user, parameters, self._literals, 0, session.statement_timeout_s
+                )
             except (core.ColdMissError, core.WriteConflictError):
                 pass  # the slower way brings what was missing, or takes a newer snapshot
             except (core.CoreError, TimeoutError) as error:
                 if not simple_select.outdated(read, database, error):
-                    raise simple_select.explained(database, error) from error
+                    raise simple_select.explained(session, error) from error
             if found is not None:
                 return found
         started = time.perf_counter_ns()

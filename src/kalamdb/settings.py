@@ -6,6 +6,7 @@ these that names it wins, and what none of them names has its default.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import os
@@ -49,6 +50,20 @@ def _whole(low: int, high: int) -> Check:
         if isinstance(given, int) and not isinstance(given, bool) and low <= given <= high:
             return int(given)
         raise ValueError(f"a whole number from {low} to {high}")
+
+    return check
+
+
+def _whole_or_none(low: int, high: int) -> Check:
+    check_number = _whole(low, high)
+
+    def check(given: object) -> object:
+        if given is None or (isinstance(given, str) and given.strip().lower() in _NONE_WORDS):
+            return None
+        try:
+            return check_number(given)
+        except ValueError as error:
+            raise ValueError(f"{error}, or none") from None
 
     return check
 
@@ -152,6 +167,37 @@ def _issuers(given: object) -> object:
     )
 
 
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.\-]+(?::[0-9]{1,5})?|https?://\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?")
+
+
+def _entries(given: object) -> list[str]:
+    """What a setting lists, as a list or joined by commas; empty for none. Raises ValueError."""
+    if given is None or (isinstance(given, str) and given.strip().lower() in _NONE_WORDS):
+        return []
+    entries = given.split(",") if isinstance(given, str) else given
+    if not isinstance(entries, (list, tuple)) or not all(isinstance(entry, str) for entry in entries):
+        raise ValueError
+    return [entry.strip() for entry in entries]
+
+
+def _origins(given: object) -> object:
+    """Origins joined by commas, or None."""
+    with contextlib.suppress(ValueError):
+        entries = _entries(given)
+        if entries == ["*"] or all(map(_ORIGIN.fullmatch, entries)):
+            return ", ".join(entries).lower() or None
+    raise ValueError('a list, or joined by commas, of origins as "https://app.example"; or "*", or none')
+
+
+def _networks(given: object) -> object:
+    """Addresses and networks joined by commas, or None."""
+    import ipaddress  # only where somebody gives this setting
+
+    with contextlib.suppress(ValueError):
+        return ", ".join(str(ipaddress.ip_network(entry)) for entry in _entries(given)) or None
+    raise ValueError('a list, or joined by commas, of addresses and networks as "10.0.0.0/8"; or none')
+
+
 def format_size(size: int) -> str:
     """A number of bytes in the largest binary unit that divides it: `64MiB`, `1000`."""
     for unit, name in ((TIB, "TiB"), (GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")):
@@ -249,6 +295,41 @@ class Settings:
     )
     create_foreign_users: bool = _setting(
         False, _flag, "make a user, of role user, at the first token of a trusted issuer that names one"
+    )
+    request_bytes_max: int = _setting(
+        MIB, _size(KIB, GIB), "size of a request's body, before and after gzip; a larger one is answered 413"
+    )
+    request_timeout_s: float = _setting(
+        30.0,
+        _seconds(0.001, 3600),
+        "how long a request's body, or a client's taking of an answer's piece, may last",
+    )
+    request_headers_max: int = _setting(100, _whole(10, 10_000), "how many headers a request may have")
+    request_headers_bytes_max: int = _setting(
+        64 * KIB, _size(KIB, 16 * MIB), "size of a request's headers and query together"
+    )
+    result_bytes_max: int = _setting(
+        64 * MIB, _size(KIB), "size of the rows that one request may be answered over HTTP"
+    )
+    user_requests_per_s_max: int | None = _setting(
+        1000, _whole_or_none(1, 1_000_000), "requests a second of each user; none = no limit"
+    )
+    statements_running_max: int = _setting(
+        16,
+        _whole(1, 1024),
+        "statements of a server's clients at work at a time; the others wait in turns by user",
+    )
+    user_statements_running_max: int = _setting(8, _whole(1, 1024), "how many of them may be one user's")
+    statements_waiting_max: int = _setting(
+        1024,
+        _whole(1, 1_000_000),
+        "statements that may wait, a quarter of them one user's; more are answered 429",
+    )
+    cors_origins: str | None = _setting(
+        None, _origins, "pages of which origins may read answers; none = of no other"
+    )
+    trusted_proxies: str | None = _setting(
+        None, _networks, "proxies whose X-Forwarded-For is believed; none = nobody's"
     )
     compat: str | None = _setting(
         None, _choice("kalamdb-0.4", optional=True), "compatibility profile: kalamdb-0.4 or none"

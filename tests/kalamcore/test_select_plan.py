@@ -87,8 +87,10 @@ class World:
     def plan(self, **options: Any) -> SelectPlan:
         return SelectPlan(self.reader, TABLE, **{"shared": False, "columns": range(4)} | options)
 
-    def run(self, plan: SelectPlan, *parameters: object, literals: tuple[object, ...] = ()) -> Any:
-        return plan.run(self.store, "me", None, parameters, literals)
+    def run(
+        self, plan: SelectPlan, *parameters: object, literals: tuple[object, ...] = (), timeout_s: float = 0.0
+    ) -> Any:
+        return plan.run(self.store, "me", None, parameters, literals, timeout_s)
 
 
 @pytest.fixture(scope="module")
@@ -240,8 +242,8 @@ def test_many_rows_come_as_arrow(anywhere: World) -> None:
 def test_a_run_that_takes_too_long_ends() -> None:
     world = World(range(-50, 40_000))
     with pytest.raises(TimeoutError):
-        world.run(world.plan(predicate=(EQUAL, NUMBER, [given(1)]), timeout_s=1e-9, arrow_rows=0))
-    assert world.run(world.plan(predicate=(EQUAL, ID, [given(1)]), timeout_s=1e-9)) == [world.rows[51]]
+        world.run(world.plan(predicate=(EQUAL, NUMBER, [given(1)]), arrow_rows=0), timeout_s=1e-9)
+    assert world.run(world.plan(predicate=(EQUAL, ID, [given(1)])), timeout_s=1e-9) == [world.rows[51]]
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,8 @@ class Accounts:
         self._grants = engine().rows(GRANTS, [GRANTS])
         self._writing = threading.Lock()
         self._known: dict[str, Rights] = {}
+        self._met: set[str] = set()
+        """Users among them who were looked up and are there."""
         self.version = 1
         """Another one as soon as a change is there for all."""
         self.on_change: Callable[[], None] = _nobody_listens
@@ -150,7 +152,7 @@ class Accounts:
         """
         version = self.version
         rights = self._known.get(user_id)
-        if rights is None or must_exist:
+        if rights is None or (must_exist and user_id not in self._met):
             account = self.find(user_id)
             if account is None and must_exist:
                 raise AccessDenied("permission denied: this user does not exist; a dba can CREATE it")
@@ -163,8 +165,10 @@ class Accounts:
                 # A change that came meanwhile has forgotten what was known, and this may be what was before it.
                 if self.version == version:
                     if len(self._known) >= KEPT_MAX:
-                        self._known.clear()
+                        self._known, self._met = {}, set()
                     self._known[user_id] = rights
+                    if account is not None:
+                        self._met.add(user_id)
         if given is None or given is rights.role:
             return rights
         return Rights(given, rights.grants) if rights.grants else BY_ROLE[given]
@@ -295,7 +299,7 @@ class Accounts:
     def forget(self) -> None:
         """Have everybody ask anew: something changed."""
         with self._writing:
-            self._known = {}
+            self._known, self._met = {}, set()
             self.version += 1
         self.on_change()
 

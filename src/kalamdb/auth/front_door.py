@@ -72,15 +72,16 @@ class FrontDoor:
             engine, ttl=datetime.timedelta(days=settings.refresh_token_ttl_d), now=now
         )
         self._limits = LoginLimits()
+        self.tokens = TokenIssuer(
+            key,
+            issuer=settings.jwt_issuer,
+            audience=settings.jwt_audience,
+            ttl_s=settings.access_token_ttl_s,
+            now=self._unix_s,
+        )
         self._login = Login(
             users,
-            tokens=TokenIssuer(
-                key,
-                issuer=settings.jwt_issuer,
-                audience=settings.jwt_audience,
-                ttl_s=settings.access_token_ttl_s,
-                now=self._unix_s,
-            ),
+            tokens=self.tokens,
             refresh_tokens=self._refresh_tokens,
             now=now,
             passwords=passwords,

@@ -127,6 +127,8 @@ class Context:
     sync: bool = True
     load_cold: Callable[[core.ColdMissError], list[object]] = nothing_cold
     """Brings what `reader` lacks; what is returned keeps it in memory."""
+    timeout_s: float | None = None
+    """How long a query of it may run; None: for ever."""
     transaction: Transaction | None = None
     """Where its writes go and are seen, until they are committed together."""
     actor: str | None = None

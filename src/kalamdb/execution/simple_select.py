@@ -96,9 +96,11 @@ def answer(
     literals: Sequence[Any],
     started: int,
     reader: Readable | None = None,
+    within_s: float = 0.0,
 ) -> Result | None:
     """The result, or None where the query engine has to answer. `started`: by perf_counter_ns. `reader`: the session's
-    open transaction; None where it has none."""
+    open transaction; None where it has none. `within_s`: None also where the answer would take longer, or have to wait
+    for a storage or for the audit log; 0 for an answer that may take its time."""
     database = session._database
     engine = database.engine
     if reader is None:
@@ -116,6 +118,8 @@ def answer(
     if plan.functions_version >= 0 and plan.functions_version != database.functions.version:
         return None
     if plan.everybody:
+        if within_s:
+            return None
         assert plan.schema is not None
         session.note_reading(f"all_users.{plan.schema.qualified_name}")
     held: list[object] = []
@@ -124,9 +128,13 @@ def answer(
         try:
             if apart:
                 return _counted(database, plan, reader)
-            result: Result | None = plan.core.answer(reader, session.user, parameters, literals, started)
+            result: Result | None = plan.core.answer(
+                reader, session.user, parameters, literals, started, within_s or session.statement_timeout_s
+            )
             return result
         except core.ColdMissError as miss:
+            if within_s:
+                return None
             if plan.everybody:
                 apart = True
                 continue
@@ -141,9 +149,9 @@ def answer(
                 raise snapshot_gone() from conflict
             # A compaction came between the snapshot and the look; a newer one finds what it shows.
         except (core.CoreError, TimeoutError) as error:
-            if outdated(plan, database, error):
+            if outdated(plan, database, error) or (within_s and isinstance(error, TimeoutError)):
                 return None
-            raise explained(database, error) from error
+            raise explained(session, error) from error
 
 
 def _counted(database: Database, plan: Plan, reader: Readable) -> Result | None:
@@ -185,13 +193,12 @@ def lasting(session: Session, simple: SimpleSelect) -> Plan | None:
     return plan
 
 
-def explained(database: Database, error: Exception) -> Error:
+def explained(session: Session, error: Exception) -> Error:
     """What the caller of a statement gets for an error of the core."""
     if isinstance(error, core.CoreError):
         return translated(error)
     return StatementTimeout(
-        f"the statement took longer than statement_timeout_s ({database.settings.statement_timeout_s:g} s) "
-        "and was stopped"
+        f"the statement took longer than statement_timeout_s ({session.statement_timeout_s:g} s) and was stopped"
     )
 
 
@@ -278,7 +285,6 @@ def _fill(plan: Plan, database: Database, simple: SimpleSelect, namespace: str) 
         offset=simple.offset,
         arrow_rows=ARROW_ROWS,
         bytes_max=settings.memory_limit_bytes,
-        timeout_s=settings.statement_timeout_s or 0.0,
         result=Result,
         names=plan.columns,
         types=tuple(types),

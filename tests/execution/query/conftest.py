@@ -24,9 +24,7 @@ def functions() -> Any:
 
 @pytest.fixture
 def settings() -> Any:
-    return SimpleNamespace(
-        memory_limit_bytes=256 * 1024 * 1024, query_memory_bytes=64 * 1024 * 1024, statement_timeout_s=30.0
-    )
+    return SimpleNamespace(memory_limit_bytes=256 * 1024 * 1024, query_memory_bytes=64 * 1024 * 1024)
 
 
 @pytest.fixture

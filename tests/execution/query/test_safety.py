@@ -231,8 +231,9 @@ def test_a_statement_that_takes_too_long_is_stopped(world, functions, context):
     engine = QueryEngine(
         functions,
         world.relation,
-        SimpleNamespace(memory_limit_bytes=64 << 20, query_memory_bytes=64 << 20, statement_timeout_s=0.3),
+        SimpleNamespace(memory_limit_bytes=64 << 20, query_memory_bytes=64 << 20),
     )
+    context.timeout_s = 0.3
     with pytest.raises(StatementTimeout):
         engine.select(
             context, "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r"
@@ -245,7 +246,7 @@ def test_a_result_beyond_the_memory_limit_is_refused(world, functions, context):
     engine = QueryEngine(
         functions,
         world.relation,
-        SimpleNamespace(memory_limit_bytes=1 << 20, query_memory_bytes=1 << 20, statement_timeout_s=None),
+        SimpleNamespace(memory_limit_bytes=1 << 20, query_memory_bytes=1 << 20),
     )
     with pytest.raises(ResourcesExceeded, match="memory_limit_bytes"):
         engine.select(context, "SELECT a.value, b.value AS v FROM generate_series(1, 1000000) a, range(1) b")

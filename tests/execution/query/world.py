@@ -111,5 +111,6 @@ def context_of(user: str = "alice", namespace: str = "app") -> Any:
         user=user,
         role="user",
         now=NOW,
+        timeout_s=30.0,
         function_context=FunctionContext(NOW, user, "user", ids),
     )

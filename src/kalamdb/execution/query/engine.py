@@ -179,8 +179,7 @@ class QueryEngine:
         parameters: Sequence[object],
         work: Callable[[_Statement, Deadline], T],
     ) -> T:
-        timeout_s = self._settings.statement_timeout_s
-        deadline = Deadline(timeout_s if timeout_s else None, time.monotonic())
+        deadline = Deadline(context.timeout_s, time.monotonic())
 
         def run() -> T:
             running = self._functions.begin(context.function_context)

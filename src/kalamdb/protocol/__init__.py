@@ -1,0 +1,16 @@
+"""How SQL types, cells and rows look in JSON: what server and client agree upon."""
+
+from kalamdb.protocol.cells import decode_cell, encode_row
+from kalamdb.protocol.data_types import decode_data_type, encode_data_type, encode_schema
+from kalamdb.protocol.json_rows import json_rows
+from kalamdb.protocol.parameters import decode_parameter
+
+__all__ = [
+    "decode_cell",
+    "decode_data_type",
+    "decode_parameter",
+    "encode_data_type",
+    "encode_row",
+    "encode_schema",
+    "json_rows",
+]

@@ -1,0 +1,179 @@
+"""The ASGI application of one database: each request to its handler, and each error to its answer.
+
+The endpoint of statements is plain ASGI, for it is called so often that a framework would cost more than the database;
+the others use Starlette's requests and responses. Both leave by the same Call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import os
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING
+
+from kalamdb.server.call import Call, Handler, Receive, Scope, Send
+from kalamdb.server.cors import Origins, answer_options
+from kalamdb.server.costs import Costs
+from kalamdb.server.endpoints import by_path
+from kalamdb.server.parameters import Parameters
+from kalamdb.server.peer import Peers
+from kalamdb.server.rates import Rates
+from kalamdb.server.refusals import (
+    ClientGone,
+    HeadersTooLarge,
+    MethodNotAllowed,
+    ServerClosing,
+    UnknownPath,
+)
+from kalamdb.server.sql_answer import ResultsInJson
+from kalamdb.server.threads import Threads
+
+if TYPE_CHECKING:
+    from kalamdb.auth.identity import Identity
+    from kalamdb.auth.tokens import TokenVerifier
+    from kalamdb.database import Database
+
+STATEMENT_TIMEOUT_S = 30.0
+"""On a server, where `statement_timeout_s` says nothing."""
+CLOSING_WAIT_S = 30.0
+"""How long a server that ends waits for its statements."""
+
+log = logging.getLogger("kalamdb.server")
+
+
+class Application:
+    """The database as an ASGI application, for one event loop. Whoever opened the database closes it."""
+
+    def __init__(self, database: Database) -> None:
+        """Nothing is started before the first request."""
+        self.database = database
+        settings = self.settings = database.settings
+        self.closing = False
+        """Whether statements are not taken any more."""
+        self.statement_timeout_s = settings.statement_timeout_s or STATEMENT_TIMEOUT_S
+        self.threads = Threads(settings, self.statement_timeout_s)
+        self.costs = Costs()
+        self.rates = Rates(settings.user_requests_per_s_max)
+        self.parameters = Parameters()
+        self.json = ResultsInJson(settings.result_bytes_max)
+        self.peers = Peers(settings.trusted_proxies)
+        self.origins = Origins(settings.cors_origins)
+        self._handlers = by_path()
+        # Unique in the process by the number, and among processes by the random part.
+        self._request_ids = map(f"{os.urandom(6).hex()}-{{:x}}".format, itertools.count(1))
+        self._verifier: TokenVerifier | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, one connection of another kind, or the server's start and end."""
+        if scope["type"] == "http":
+            await self._answer(Call(self, scope, receive, send, next(self._request_ids)))
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+
+    async def _answer(self, call: Call) -> None:
+        try:
+            if b"origin" in call.headers:
+                call.standing += self.origins.headers(call)
+            self._check_headers(call)
+            methods = self._methods_at(call.scope)
+            handler = methods.get(call.scope["method"])
+            if handler is not None:
+                await handler(call)
+            elif call.scope["method"] == "OPTIONS":
+                await answer_options(call, tuple(methods))
+            else:
+                raise MethodNotAllowed(f"this path takes {' and '.join(methods)}", methods=tuple(methods))
+        except ClientGone:
+            pass
+        except Exception as error:
+            if call.answered:
+                # A body that was begun cannot be taken back. The server cuts it short: so it is no valid answer.
+                log.error("request %s failed while it was answered", call.request_id, exc_info=error)
+                raise
+            await call.refuse(error)
+
+    def _check_headers(self, call: Call) -> None:
+        headers = call.scope["headers"]
+        settings = self.settings
+        if len(headers) > settings.request_headers_max:
+            raise HeadersTooLarge(
+                f"the request has more than request_headers_max ({settings.request_headers_max}) headers"
+            )
+        size = sum(map(len, map(b"".join, headers))) + len(call.scope["query_string"])
+        if size > settings.request_headers_bytes_max:
+            raise HeadersTooLarge(
+                "the request's headers and query are larger than request_headers_bytes_max "
+                f"({settings.request_headers_bytes_max} bytes); send statements by POST"
+            )
+
+    def _methods_at(self, scope: Scope) -> dict[str, Handler]:
+        path: str = scope["path"]
+        root = scope.get("root_path", "")
+        if root and path.startswith(root):
+            path = path[len(root) :]
+        methods = self._handlers.get(path)
+        if methods is None:
+            raise UnknownPath("there is nothing at this path; calls begin with /v1/api/")
+        return methods
+
+    async def identity_of(self, token: str) -> Identity:
+        """Whom a token speaks for; nothing is waited for where that is known. Raises InvalidToken, TokenExpired,
+        IssuerUnavailable, ServerClosing."""
+        if self.closing:
+            raise ServerClosing("the server is going down; send it again in a moment")
+        verifier = await self._ready() if self._verifier is None else self._verifier
+        identity = verifier.known(token)
+        if identity is None:
+            # A signature to compute, a user to look up, keys to fetch perhaps.
+            identity = await self.threads.at_the_door(lambda: verifier.verify(token))
+        return identity
+
+    async def start(self) -> None:
+        """Have what the first request needs; without it that request waits. Raises InvalidSetting for a secret that is
+        too short, ReadOnlyDatabase."""
+        await self._ready()
+
+    async def _ready(self) -> TokenVerifier:
+        door = await self.threads.at_the_door(lambda: self.database.front_door)
+        self._verifier = door.verifier
+        return door.verifier
+
+    async def stop(self) -> None:
+        """Take no more statements, and wait for those that run."""
+        self.closing = True
+        await self.threads.end(CLOSING_WAIT_S)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await self.start()
+        except Exception as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def lifespan(database: Database) -> Callable[[object], contextlib.AbstractAsyncContextManager[None]]:
+    """The lifespan of a parent application that mounts `database.asgi()`: a parent does not run those of its parts.
+
+    `Starlette(routes=[Mount("/db", db.asgi())], lifespan=lifespan(db))`; the database itself stays open.
+    """
+
+    @contextlib.asynccontextmanager
+    async def living(parent: object) -> AsyncIterator[None]:
+        application = database.asgi()
+        await application.start()
+        try:
+            yield
+        finally:
+            await application.stop()
+
+    return living

@@ -1,0 +1,27 @@
+"""A result as an Arrow IPC stream, message by message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+MEDIA_TYPE = b"application/vnd.apache.arrow.stream"
+_END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+_BATCH_ROWS = 64 * 1024
+
+
+def is_wanted(accept: bytes | None) -> bool:
+    """Whether an Accept header names the type. Without a header, or with any other, the answer is JSON."""
+    if accept is None:
+        return False
+    kinds = (entry.partition(b";")[0].strip().lower() for entry in accept.split(b","))
+    return MEDIA_TYPE in kinds
+
+
+def arrow_pieces(table: pa.Table) -> Iterator[bytes]:
+    """The stream. UUID and JSON are text, whose metadata says what they are."""
+    yield table.schema.serialize().to_pybytes()
+    for batch in table.to_batches(max_chunksize=_BATCH_ROWS):
+        yield batch.serialize().to_pybytes()
+    yield _END

@@ -1,0 +1,95 @@
+"""The body of a request, within its limits: its kind, its size before and after gzip, and the time it takes to come."""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from typing import TYPE_CHECKING
+
+from kalamdb.server.refusals import (
+    ClientGone,
+    InvalidRequest,
+    RequestTimeout,
+    RequestTooLarge,
+    UnsupportedMediaType,
+)
+
+if TYPE_CHECKING:
+    from kalamdb.server.call import Call
+
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+async def read_json(call: Call) -> bytes:
+    """The text of a JSON body, still to be read.
+
+    Raises UnsupportedMediaType, RequestTooLarge before anything of the body is read where its length is told,
+    RequestTimeout, InvalidRequest for gzip that is none, ClientGone.
+    """
+    _check_kind(call)
+    encoding = call.headers.get(b"content-encoding", b"identity").strip().lower()
+    if encoding not in (b"identity", b"gzip"):
+        raise UnsupportedMediaType("the body is encoded as neither identity nor gzip; send it as it is")
+    body = await read_body(call)
+    return body if encoding == b"identity" else _unzipped(body, call.application.settings.request_bytes_max)
+
+
+async def read_body(call: Call) -> bytes:
+    """All bytes of the body as they came. Raises RequestTooLarge, RequestTimeout, ClientGone."""
+    settings = call.application.settings
+    size_max = settings.request_bytes_max
+    told = call.headers.get(b"content-length")
+    if told is not None and (not told.isdigit() or len(told) > 18 or int(told) > size_max):
+        raise _too_large(size_max)
+    try:
+        async with asyncio.timeout(settings.request_timeout_s):
+            return await _gathered(call, size_max)
+    except TimeoutError:
+        raise RequestTimeout(
+            f"the body did not come within request_timeout_s ({settings.request_timeout_s:g} s)"
+        ) from None
+
+
+async def _gathered(call: Call, size_max: int) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    while True:
+        message = await call.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        piece = message.get("body", b"")
+        size += len(piece)
+        if size > size_max:
+            raise _too_large(size_max)
+        pieces.append(piece)
+        if not message.get("more_body", False):
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _check_kind(call: Call) -> None:
+    kind, _, parameters = call.headers.get(b"content-type", b"").partition(b";")
+    if kind.strip().lower() != b"application/json":
+        raise UnsupportedMediaType("the body must be JSON; send it with Content-Type: application/json")
+    name, _, value = parameters.partition(b"=")
+    if name.strip().lower() == b"charset" and value.strip(b' "').lower() not in (b"utf-8", b"utf8"):
+        raise UnsupportedMediaType("the body must be UTF-8; send it with charset=utf-8, or with none")
+
+
+def _unzipped(body: bytes, size_max: int) -> bytes:
+    reader = zlib.decompressobj(_GZIP)
+    try:
+        # One byte more than there may be: so much is unpacked of whatever would come out of it.
+        text = reader.decompress(body, size_max + 1)
+    except zlib.error:
+        raise InvalidRequest("the body is no gzip, though its Content-Encoding says so") from None
+    if len(text) > size_max:
+        raise _too_large(size_max)
+    if not reader.eof or reader.unused_data:
+        raise InvalidRequest("the gzip of the body ends too early, or something stands behind it")
+    return text
+
+
+def _too_large(size_max: int) -> RequestTooLarge:
+    return RequestTooLarge(
+        f"the body is larger than request_bytes_max ({size_max} bytes); send less at a time"
+    )

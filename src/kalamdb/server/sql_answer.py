@@ -1,0 +1,86 @@
+"""The answer to statements that succeeded: results as JSON, whole or in pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import orjson
+
+from kalamdb.protocol import encode_schema, json_rows
+from kalamdb.result import Result
+from kalamdb.server.refusals import ResultTooLarge
+from kalamdb.types import DataType
+
+PIECE_BYTES = 64 * 1024
+"""Pieces are sent when they are about this large, and answers that are smaller in one."""
+_SCHEMAS_MAX = 4_096
+
+_HEAD = b'{"status":"success","results":['
+
+
+class ResultsInJson:
+    """Makes answers. Safe for threads.
+
+    The schema of a plan's results is written once: its columns and types are the same objects each time.
+    """
+
+    def __init__(self, bytes_max: int) -> None:
+        """`bytes_max`: of the rows of one answer."""
+        self.bytes_max = bytes_max
+        self._schemas: dict[int, tuple[Sequence[str], Sequence[DataType], bytes]] = {}
+
+    def whole(self, result: Result, user: str) -> bytes:
+        """A result as JSON. `user`: the session's. Raises ResultTooLarge."""
+        pieces: list[bytes] = []
+        size = 0
+        for piece in self.pieces(result, user):
+            size += len(piece)
+            if size > self.bytes_max:
+                raise self.too_large()
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def pieces(self, result: Result, user: str) -> Iterator[bytes]:
+        """The same in pieces, which nothing is made of before it is asked for."""
+        as_user = orjson.dumps(result.user or user)
+        message = b"" if result.message is None else b'"message":%s,' % orjson.dumps(result.message)
+        if not result.columns:
+            yield b'{%s"row_count":%d,"as_user":%s}' % (message, result.rowcount, as_user)
+            return
+        yield b'{"schema":%s,"rows":[' % self._schema(result)
+        yield from json_rows(result)
+        yield b'],%s"row_count":%d,"as_user":%s}' % (message, result.rowcount, as_user)
+
+    def too_large(self) -> ResultTooLarge:
+        """What is raised for rows beyond `bytes_max`."""
+        return ResultTooLarge(
+            f"the rows take more than result_bytes_max ({self.bytes_max} bytes); narrow the SELECT, or add LIMIT"
+        )
+
+    def _schema(self, result: Result) -> bytes:
+        columns, types = result.columns, result.column_types()
+        kept = self._schemas.get(id(types))
+        if kept is not None and kept[0] is columns and kept[1] is types:
+            return kept[2]
+        text = orjson.dumps(encode_schema(columns, types))
+        if isinstance(types, tuple):
+            # What is kept keeps its id from being another's.
+            if len(self._schemas) >= _SCHEMAS_MAX:
+                self._schemas.clear()
+            self._schemas[id(types)] = (columns, types, text)
+        return text
+
+
+def answer_of(results: Sequence[bytes], took_ms: float) -> bytes:
+    """The whole answer."""
+    return b"%s%s%s" % (_HEAD, b",".join(results), tail_of(took_ms))
+
+
+def head_of(results: Sequence[bytes]) -> bytes:
+    """How an answer begins whose last result comes in pieces behind this."""
+    return b"".join([_HEAD, *(part for one in results for part in (one, b","))])
+
+
+def tail_of(took_ms: float) -> bytes:
+    """How it ends."""
+    return b'],"took_ms":%.3f,"took":%.3f}' % (took_ms, took_ms)
