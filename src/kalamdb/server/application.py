@@ -17,6 +17,7 @@ from kalamdb.server.call import Call, Handler, Receive, Scope, Send
 from kalamdb.server.cors import Origins, answer_options
 from kalamdb.server.costs import Costs
 from kalamdb.server.endpoints import by_path
+from kalamdb.server.log_ins import LogIns
 from kalamdb.server.parameters import Parameters
 from kalamdb.server.peer import Peers
 from kalamdb.server.rates import Rates
@@ -46,14 +47,16 @@ log = logging.getLogger("kalamdb.server")
 class Application:
     """The database as an ASGI application, for one event loop. Whoever opened the database closes it."""
 
-    def __init__(self, database: Database) -> None:
-        """Nothing is started before the first request."""
+    def __init__(self, database: Database, *, loopback: bool = False) -> None:
+        """Nothing is started before the first request. `loopback`: whoever made it serves it to this machine alone."""
         self.database = database
+        self.loopback = loopback
         settings = self.settings = database.settings
         self.closing = False
         """Whether statements are not taken any more."""
         self.statement_timeout_s = settings.statement_timeout_s or STATEMENT_TIMEOUT_S
         self.threads = Threads(settings, self.statement_timeout_s)
+        self.log_ins = LogIns()
         self.costs = Costs()
         self.rates = Rates(settings.user_requests_per_s_max)
         self.parameters = Parameters()
@@ -147,6 +150,7 @@ class Application:
         """Take no more statements, and wait for those that run."""
         self.closing = True
         await self.threads.end(CLOSING_WAIT_S)
+        self.log_ins.end()
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kalamdb.server.auth import log_in, log_out, me, refresh
 from kalamdb.server.call import Handler
 from kalamdb.server.healthcheck import healthcheck
+from kalamdb.server.setup import set_up, status
 from kalamdb.server.sql import get_sql, post_sql
 
 
@@ -22,6 +24,12 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", "/v1/api/sql", post_sql),
     Endpoint("GET", "/v1/api/sql", get_sql),
     Endpoint("GET", "/v1/api/healthcheck", healthcheck),
+    Endpoint("GET", "/v1/api/auth/status", status),
+    Endpoint("POST", "/v1/api/auth/setup", set_up),
+    Endpoint("POST", "/v1/api/auth/login", log_in),
+    Endpoint("POST", "/v1/api/auth/refresh", refresh),
+    Endpoint("POST", "/v1/api/auth/logout", log_out),
+    Endpoint("GET", "/v1/api/auth/me", me),
 )
 
 
