@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from kalamdb.server.call import Call, Handler, Receive, Scope, Send
 from kalamdb.server.cors import Origins, answer_options
 from kalamdb.server.costs import Costs
-from kalamdb.server.endpoints import by_path
+from kalamdb.server.endpoints import ENDPOINTS, by_path
 from kalamdb.server.log_ins import LogIns
 from kalamdb.server.parameters import Parameters
 from kalamdb.server.peer import Peers
@@ -63,6 +63,7 @@ class Application:
         self.json = ResultsInJson(settings.result_bytes_max)
         self.peers = Peers(settings.trusted_proxies)
         self.origins = Origins(settings.cors_origins)
+        self.endpoints = ENDPOINTS
         self._handlers = by_path()
         # Unique in the process by the number, and among processes by the random part.
         self._request_ids = map(f"{os.urandom(6).hex()}-{{:x}}".format, itertools.count(1))
