@@ -331,6 +331,11 @@ class Settings:
     trusted_proxies: str | None = _setting(
         None, _networks, "proxies whose X-Forwarded-For is believed; none = nobody's"
     )
+    metrics: str = _setting(
+        "off",
+        _choice("off", "open", "token"),
+        "who reads /metrics of a server: nobody, everybody, or who has the metrics token or the role service and above",
+    )
     compat: str | None = _setting(
         None, _choice("kalamdb-0.4", optional=True), "compatibility profile: kalamdb-0.4 or none"
     )

@@ -18,6 +18,7 @@ from kalamdb.server.cors import Origins, answer_options
 from kalamdb.server.costs import Costs
 from kalamdb.server.endpoints import ENDPOINTS, by_path
 from kalamdb.server.log_ins import LogIns
+from kalamdb.server.metrics import OFF, Metrics
 from kalamdb.server.parameters import Parameters
 from kalamdb.server.peer import Peers
 from kalamdb.server.rates import Rates
@@ -65,6 +66,13 @@ class Application:
         self.origins = Origins(settings.cors_origins)
         self.endpoints = ENDPOINTS
         self._handlers = by_path()
+        self.requests_open = 0
+        self.websockets_open = 0
+        self.observers: list[Callable[[Call], None]] = []
+        """Told of each request once it was answered."""
+        self.metrics = None if settings.metrics == OFF else Metrics(self)
+        if self.metrics is not None:
+            self.observers.append(self.metrics.observe)
         # Unique in the process by the number, and among processes by the random part.
         self._request_ids = map(f"{os.urandom(6).hex()}-{{:x}}".format, itertools.count(1))
         self._verifier: TokenVerifier | None = None
@@ -72,10 +80,21 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, one connection of another kind, or the server's start and end."""
         if scope["type"] == "http":
-            await self._answer(Call(self, scope, receive, send, next(self._request_ids)))
+            call = Call(self, scope, receive, send, next(self._request_ids))
+            self.requests_open += 1
+            try:
+                await self._answer(call)
+            finally:
+                self.requests_open -= 1
+                for observe in self.observers:
+                    observe(call)
         elif scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 1008})
+            self.websockets_open += 1
+            try:
+                await receive()
+                await send({"type": "websocket.close", "code": 1008})
+            finally:
+                self.websockets_open -= 1
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
 
@@ -84,7 +103,7 @@ class Application:
             if b"origin" in call.headers:
                 call.standing += self.origins.headers(call)
             self._check_headers(call)
-            methods = self._methods_at(call.scope)
+            methods = self._methods_at(call)
             handler = methods.get(call.scope["method"])
             if handler is not None:
                 await handler(call)
@@ -115,14 +134,15 @@ class Application:
                 f"({settings.request_headers_bytes_max} bytes); send statements by POST"
             )
 
-    def _methods_at(self, scope: Scope) -> dict[str, Handler]:
-        path: str = scope["path"]
-        root = scope.get("root_path", "")
+    def _methods_at(self, call: Call) -> dict[str, Handler]:
+        path: str = call.scope["path"]
+        root = call.scope.get("root_path", "")
         if root and path.startswith(root):
             path = path[len(root) :]
         methods = self._handlers.get(path)
         if methods is None:
             raise UnknownPath("there is nothing at this path; calls begin with /v1/api/")
+        call.route = path
         return methods
 
     async def identity_of(self, token: str) -> Identity:

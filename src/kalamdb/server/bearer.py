@@ -38,4 +38,5 @@ async def session_of(call: Call) -> Session:
     token = bearer_token(call)
     application = call.application
     identity = await application.identity_of(token)
+    call.user = identity.user
     return application.database.session_of(identity, application.peers.address_of(call.scope))

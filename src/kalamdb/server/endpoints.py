@@ -19,9 +19,10 @@ from kalamdb.server.auth_shapes import (
     UserAnswer,
 )
 from kalamdb.server.call import Handler
-from kalamdb.server.description import DATABASE, LOG_IN, STATEMENT, Description
+from kalamdb.server.description import DATABASE, LOG_IN, STATEMENT, TOKEN, Description
 from kalamdb.server.front_page import front_page
 from kalamdb.server.healthcheck import healthcheck
+from kalamdb.server.metrics import metrics
 from kalamdb.server.openapi import openapi
 from kalamdb.server.setup import set_up, status
 from kalamdb.server.sql import get_sql, post_sql
@@ -161,6 +162,17 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "/v1/api/openapi.json",
         openapi,
         Description(name="openApi", summary="this document", media=("application/json",)),
+    ),
+    Endpoint(
+        "GET",
+        "/metrics",
+        metrics,
+        Description(
+            name="metrics",
+            summary="figures for Prometheus, where the setting metrics has them",
+            media=("text/plain",),
+            raises=(refusals.UnknownPath, *TOKEN),
+        ),
     ),
     Endpoint(
         "GET",
