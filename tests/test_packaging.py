@@ -93,7 +93,19 @@ def test_wheel_asks_for_no_developer_tool(wheel: Path) -> None:
         "pyarrow",
         "xxhash",
     }
-    assert of_extra == {"cloud": {"obstore"}, "server": {"pyjwt"}}
+    assert of_extra == {
+        "cloud": {"obstore"},
+        "server": {
+            "httptools",
+            "msgspec",
+            "prometheus-client",
+            "pyjwt",
+            "starlette",
+            "uvicorn",
+            "uvloop",
+            "websockets",
+        },
+    }
     assert fields.get_all("Provides-Extra") == ["cloud", "server"]
     assert fields["Requires-Python"] == ">=3.11"
 

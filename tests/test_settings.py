@@ -171,3 +171,49 @@ def test_settings_of_tokens_are_taken_and_shown_as_they_can_be_given(name, given
 def test_settings_of_tokens_that_cannot_be_are_refused(name, given):
     with pytest.raises(InvalidSetting, match=name):
         Settings(**{name: given})
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "taken"),
+    [
+        (
+            "cors_origins",
+            ["https://App.example", "http://localhost:3000"],
+            "https://app.example, http://localhost:3000",
+        ),
+        ("cors_origins", "*", "*"),
+        ("cors_origins", "none", None),
+        ("cors_origins", [], None),
+        ("trusted_proxies", "10.0.0.0/8,192.0.2.1", "10.0.0.0/8, 192.0.2.1/32"),
+        ("trusted_proxies", ["2001:db8::/32"], "2001:db8::/32"),
+        ("trusted_proxies", "", None),
+        ("user_requests_per_s_max", "none", None),
+        ("user_requests_per_s_max", "50", 50),
+        ("request_bytes_max", "2MiB", 2 << 20),
+    ],
+)
+def test_settings_of_a_server_are_taken_and_can_be_given_back(name, given, taken):
+    settings = Settings(**{name: given})
+
+    assert getattr(settings, name) == taken
+    (row,) = (row for row in settings.described() if row.name == name)
+    assert Settings(**{name: row.value}) == settings
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("cors_origins", "app.example"),
+        ("cors_origins", "https://app.example/path"),
+        ("cors_origins", "https://app.example, *"),
+        ("cors_origins", 5),
+        ("trusted_proxies", "localhost"),
+        ("trusted_proxies", "10.0.0.1/8"),
+        ("trusted_proxies", [5]),
+        ("user_requests_per_s_max", 0),
+        ("request_headers_max", 1),
+    ],
+)
+def test_settings_of_a_server_that_cannot_be_are_refused(name, given):
+    with pytest.raises(InvalidSetting, match=name):
+        Settings(**{name: given})

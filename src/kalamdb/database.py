@@ -572,6 +572,7 @@ class Database:
                         directory=self.path,
                         environment=os.environ,
                         now=self.now,
+                        unix_s=lambda: self._clock.now_us() / 1e6,
                         passwords=self.passwords,
                         slots=self._hashing,
                     )

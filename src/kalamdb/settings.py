@@ -259,7 +259,7 @@ class Settings:
     statement_timeout_s: float | None = _setting(
         None,
         _seconds(0.001, 86_400, optional=True),
-        "a longer statement is cancelled; none = no limit",
+        "a longer statement is cancelled; none = no limit, over HTTP 30 seconds",
     )
     deleted_retention_h: int = _setting(
         168, _whole(0, 876_000), "how long deleted rows can be read back, where a table does not say"

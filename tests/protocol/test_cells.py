@@ -11,12 +11,12 @@ import pytest
 import kalamdb
 from kalamdb.errors import InvalidValue
 from kalamdb.protocol import (
+    RowWriter,
     decode_cell,
     decode_data_type,
     encode_data_type,
     encode_row,
     encode_schema,
-    json_rows,
 )
 from kalamdb.types import BIGINT, TEXT, parse_type
 
@@ -81,7 +81,7 @@ def test_a_cell_that_is_none_of_its_type_is_refused(cell, sql) -> None:
 
 
 def rows_of(result: kalamdb.Result) -> list[list[object]]:
-    return json.loads(b"[" + b"".join(json_rows(result)) + b"]")
+    return json.loads(b"[" + RowWriter(result.column_types()).whole(result) + b"]")
 
 
 @pytest.fixture
@@ -160,8 +160,10 @@ def test_many_rows_come_in_pieces_that_make_one_whole(db: kalamdb.Database) -> N
     db.execute("CREATE SHARED TABLE many (id BIGINT PRIMARY KEY, x DOUBLE)")
     db.session("root").insert("many", pa.table({"id": range(10_000), "x": [math.nan] * 10_000}))
 
-    pieces = list(json_rows(db.execute("SELECT * FROM many")))
+    everything = db.execute("SELECT * FROM many")
+    writer = RowWriter(everything.column_types())
+    pieces = list(writer.pieces(everything))
 
     assert len(pieces) > 5
     assert json.loads(b"[" + b"".join(pieces) + b"]") == [[str(number), None] for number in range(10_000)]
-    assert list(json_rows(db.execute("SELECT * FROM many WHERE id < 0"))) == []
+    assert list(writer.pieces(db.execute("SELECT * FROM many WHERE id < 0"))) == []

@@ -16,7 +16,7 @@ from kalamdb.auth.account_login import user_state
 
 DEADLINE_S = 30.0
 PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""Never used, for all of it is plain HTTP: but a client would load all certificates of the system for one of its own."""
+"""Never used, for all of it is plain HTTP: but a client of its own would load all certificates of the system."""
 
 
 def token_of(db: kalamdb.Database, user: str) -> str:

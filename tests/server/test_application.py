@@ -1,12 +1,14 @@
 """The ASGI application: paths, methods, request ids, errors, and life inside another application."""
 
+import asyncio
+
 import httpx
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
 import kalamdb
 from kalamdb.server import lifespan
-from tests.server.serving import Served
+from tests.server.serving import Served, token_of
 
 
 def test_every_answer_has_a_request_id_of_its_own(served: Served) -> None:
@@ -61,8 +63,6 @@ async def _ask(app: object, path: str) -> httpx.Response:
 
 
 def test_a_parent_application_mounts_it_and_lives_its_life(notes: kalamdb.Database) -> None:
-    import asyncio
-
     parent = Starlette(routes=[Mount("/db", notes.asgi())], lifespan=lifespan(notes))
 
     async def live() -> httpx.Response:
@@ -74,3 +74,33 @@ def test_a_parent_application_mounts_it_and_lives_its_life(notes: kalamdb.Databa
     assert answer.status_code == 200
     assert notes.asgi().closing
     assert notes.execute("SELECT count(*) FROM app.notes").fetchone() == (0,)
+
+
+def test_a_server_that_cannot_know_who_asks_does_not_start(notes: kalamdb.Database) -> None:
+    """Tokens need a secret, which a read-only database cannot make."""
+    notes.checkpoint()
+    told = []
+
+    async def receive() -> dict[str, str]:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: dict[str, str]) -> None:
+        told.append(message)
+
+    with kalamdb.open(notes.path, read_only=True) as db:
+        asyncio.run(db.asgi()({"type": "lifespan"}, receive, send))
+
+    assert [message["type"] for message in told] == ["lifespan.startup.failed"]
+    assert "read-only" in told[0]["message"]
+
+
+def test_without_its_lifespan_it_serves_all_the_same(notes: kalamdb.Database) -> None:
+    notes.execute("CREATE USER sam WITH ROLE service")
+    headers = {"Authorization": f"Bearer {token_of(notes, 'sam')}"}
+
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(notes.asgi())
+        async with httpx.AsyncClient(transport=transport, base_url="http://x", headers=headers) as client:
+            return await client.post("/v1/api/sql", json={"sql": "SELECT CURRENT_USER()"})
+
+    assert asyncio.run(ask()).json()["results"][0]["rows"] == [["sam"]]

@@ -52,11 +52,14 @@ class FrontDoor:
         directory: str,
         environment: Mapping[str, str],
         now: Callable[[], datetime.datetime],
+        unix_s: Callable[[], float],
         passwords: Passwords,
         slots: HashingSlots,
     ) -> None:
-        """`files`, `directory`: of the database, where its secret is kept. Raises InvalidSetting for a secret that is
-        too short, NotSupportedError where PyJWT is missing."""
+        """`files`, `directory`: of the database, where its secret is kept. `unix_s`: the clock of `now`, in seconds.
+
+        Raises InvalidSetting for a secret that is too short, NotSupportedError where PyJWT is missing.
+        """
         self._accounts = accounts
         self._audit = audit
         self._now = now
@@ -69,7 +72,7 @@ class FrontDoor:
             audience=settings.jwt_audience,
             user_of=users.user,
             create_user=self._create_user if settings.create_foreign_users else None,
-            now=self._unix_s,
+            now=unix_s,
         )
         self._refresh_tokens = RefreshTokens(
             engine, ttl=datetime.timedelta(days=settings.refresh_token_ttl_d), now=now
@@ -80,7 +83,7 @@ class FrontDoor:
             issuer=settings.jwt_issuer,
             audience=settings.jwt_audience,
             ttl_s=settings.access_token_ttl_s,
-            now=self._unix_s,
+            now=unix_s,
         )
         self._login = Login(
             users,
@@ -172,9 +175,6 @@ class FrontDoor:
             found = self._accounts.find(name)
             return user_state(account if found is None else found)
         return user_state(account)
-
-    def _unix_s(self) -> float:
-        return self._now().timestamp()
 
     def _prune(self) -> None:
         """Forget refresh tokens that are past their time, once a day."""

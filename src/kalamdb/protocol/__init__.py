@@ -2,15 +2,16 @@
 
 from kalamdb.protocol.cells import decode_cell, encode_row
 from kalamdb.protocol.data_types import decode_data_type, encode_data_type, encode_schema
-from kalamdb.protocol.json_rows import json_rows
-from kalamdb.protocol.parameters import decode_parameter
+from kalamdb.protocol.json_rows import RowWriter
+from kalamdb.protocol.parameters import decode_parameter, parameter_decoder
 
 __all__ = [
+    "RowWriter",
     "decode_cell",
     "decode_data_type",
     "decode_parameter",
     "encode_data_type",
     "encode_row",
     "encode_schema",
-    "json_rows",
+    "parameter_decoder",
 ]

@@ -27,13 +27,14 @@ def encode_row(row: Sequence[Any], types: Sequence[DataType]) -> list[Any]:
     UUID and JSON may be text already. Raises InvalidValue for a value that has no JSON.
     """
     return [
-        None if value is None else encode(value) for value, encode in zip(row, encoders(types), strict=True)
+        value if value is None or encode is None else encode(value)
+        for value, encode in zip(row, encoders(types), strict=True)
     ]
 
 
-def encoders(types: Sequence[DataType]) -> list[Callable[[Any], Any]]:
-    """What makes the cell of a value that is there, a column."""
-    return [_ENCODERS[of.name] for of in types]
+def encoders(types: Sequence[DataType]) -> list[Callable[[Any], Any] | None]:
+    """What makes the cell of a value that is there, a column; None where the value is its own."""
+    return [_ENCODERS.get(of.name) for of in types]
 
 
 def decode_cell(cell: Any, of: DataType) -> Any:
@@ -110,12 +111,7 @@ def _plain(value: Any) -> Any:
 
 
 _ENCODERS: dict[TypeName, Callable[[Any], Any]] = {
-    TypeName.BOOLEAN: _same,
-    TypeName.SMALLINT: _same,
-    TypeName.INT: _same,
     TypeName.BIGINT: str,
-    TypeName.FLOAT: _same,
-    TypeName.DOUBLE: _same,
     TypeName.DECIMAL: _decimal_text,
     TypeName.TEXT: _text,
     TypeName.BYTES: list,

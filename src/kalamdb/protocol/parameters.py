@@ -8,6 +8,7 @@ or the value is not one of these, it stays what JSON says, and the statement tel
 from __future__ import annotations
 
 import decimal
+import functools
 import re
 from collections.abc import Callable
 from typing import Any
@@ -23,11 +24,18 @@ _EXACT_IN_DOUBLE = 1 << 53
 
 def decode_parameter(value: Any, of: DataType | None) -> Any:
     """The value for a place that takes `of`; the value itself where there is nothing to tell."""
-    if value is None or of is None:
-        return value
-    decode = _DECODERS.get(of.name)
-    if decode is None:
-        return value
+    decode = parameter_decoder(of)
+    return value if decode is None or value is None else decode(value)
+
+
+def parameter_decoder(of: DataType | None) -> Callable[[Any], Any] | None:
+    """What reads values that are there for a place that takes `of`; None where there is nothing to tell."""
+    if of is None or of.name not in _DECODERS:
+        return None
+    return functools.partial(_decoded, _DECODERS[of.name], of)
+
+
+def _decoded(decode: Callable[[Any, DataType], Any], of: DataType, value: Any) -> Any:
     try:
         return decode(value, of)
     except (DataError, ValueError, OverflowError):

@@ -29,6 +29,7 @@ from kalamdb.server.refusals import (
     ServerClosing,
     UnknownPath,
 )
+from kalamdb.server.slow_bodies import SlowBodies
 from kalamdb.server.sql_answer import ResultsInJson
 from kalamdb.server.threads import Threads
 
@@ -64,6 +65,7 @@ class Application:
         self.json = ResultsInJson(settings.result_bytes_max)
         self.peers = Peers(settings.trusted_proxies)
         self.origins = Origins(settings.cors_origins)
+        self.slow_bodies = SlowBodies(settings.request_timeout_s)
         self.endpoints = ENDPOINTS
         self._handlers = by_path()
         self.requests_open = 0
@@ -145,17 +147,17 @@ class Application:
         call.route = path
         return methods
 
-    async def identity_of(self, token: str) -> Identity:
-        """Whom a token speaks for; nothing is waited for where that is known. Raises InvalidToken, TokenExpired,
-        IssuerUnavailable, ServerClosing."""
+    def known(self, token: str) -> Identity | None:
+        """Whom a token speaks for, where that was found out before; nothing is waited for. Raises ServerClosing."""
         if self.closing:
             raise ServerClosing("the server is going down; send it again in a moment")
+        return None if self._verifier is None else self._verifier.known(token)
+
+    async def identity_of(self, token: str) -> Identity:
+        """Whom a token speaks for. Raises InvalidToken, TokenExpired, IssuerUnavailable."""
         verifier = await self._ready() if self._verifier is None else self._verifier
-        identity = verifier.known(token)
-        if identity is None:
-            # A signature to compute, a user to look up, keys to fetch perhaps.
-            identity = await self.threads.at_the_door(lambda: verifier.verify(token))
-        return identity
+        # A signature to compute, a user to look up, keys to fetch perhaps.
+        return await self.threads.at_the_door(lambda: verifier.verify(token))
 
     async def start(self) -> None:
         """Have what the first request needs; without it that request waits. Raises InvalidSetting for a secret that is

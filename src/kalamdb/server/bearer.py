@@ -37,6 +37,8 @@ async def session_of(call: Call) -> Session:
         raise InvalidRequest("the request has more than one Authorization header; send one")
     token = bearer_token(call)
     application = call.application
-    identity = await application.identity_of(token)
+    identity = application.known(token)
+    if identity is None:
+        identity = await application.identity_of(token)
     call.user = identity.user
     return application.database.session_of(identity, application.peers.address_of(call.scope))

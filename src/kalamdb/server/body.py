@@ -41,20 +41,32 @@ async def read_body(call: Call) -> bytes:
     told = call.headers.get(b"content-length")
     if told is not None and (not told.isdigit() or len(told) > 18 or int(told) > size_max):
         raise _too_large(size_max)
+    watch = call.application.slow_bodies
+    task = watch.begin()
+    late = False
     try:
-        async with asyncio.timeout(settings.request_timeout_s):
-            return await _gathered(call, size_max)
-    except TimeoutError:
+        return await _gathered(call, size_max)
+    except asyncio.CancelledError:
+        late = watch.end(task)
+        if not late:
+            raise
         raise RequestTimeout(
             f"the body did not come within request_timeout_s ({settings.request_timeout_s:g} s)"
         ) from None
+    finally:
+        if not late:
+            watch.end(task)
 
 
 async def _gathered(call: Call, size_max: int) -> bytes:
+    message = await call.receive()
+    if message["type"] == "http.request" and not message.get("more_body", False):
+        body: bytes = message.get("body", b"")
+        if len(body) <= size_max:
+            return body
     pieces: list[bytes] = []
     size = 0
     while True:
-        message = await call.receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
         piece = message.get("body", b"")
@@ -63,7 +75,8 @@ async def _gathered(call: Call, size_max: int) -> bytes:
             raise _too_large(size_max)
         pieces.append(piece)
         if not message.get("more_body", False):
-            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            return b"".join(pieces)
+        message = await call.receive()
 
 
 def _check_kind(call: Call) -> None:

@@ -78,7 +78,10 @@ class Call:
 
     async def answer(self, status: int, body: bytes, *headers: Header) -> None:
         """Answer with a body that is whole."""
-        await self.begin(status, (b"content-length", b"%d" % len(body)), *headers)
+        self.answered = True
+        self.status = status
+        head = [(b"content-length", b"%d" % len(body)), *headers, *self.standing]
+        await self.send({"type": "http.response.start", "status": status, "headers": head})
         await self.send({"type": "http.response.body", "body": body})
 
     async def begin(self, status: int, *headers: Header) -> None:

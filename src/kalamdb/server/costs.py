@@ -1,7 +1,7 @@
 """What statements cost lately, by their shape: who is quick may run in the event loop, all others get a thread.
 
-A hop to a thread and back costs more than a look-up by key. What was never met is taken for slow; what was slow once
-has to be quick several times before it counts as quick again.
+A hop to a thread and back costs more than a look-up by key. What was never met is taken for slow; what was slow has to
+be quick several times before it counts as quick again.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ TEXT_CHARACTERS_MAX = 2_000
 SHAPES_MAX = 4_096
 _SLOW_MS = 1_000.0
 _NEWEST = 0.3
+_OUTLIER = 3.0
 _QUICK_KINDS = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
 
 
@@ -48,11 +49,12 @@ class Costs:
     def note(self, shape: str, took_ms: float) -> None:
         """Tell what it took this time."""
         before = self._of.pop(shape, took_ms)
-        mean = before + (took_ms - before) * _NEWEST
-        self._of[shape] = max(mean, took_ms) if took_ms > BUDGET_MS else mean
+        # One slow time alone may be the machine's: two in a row are not.
+        newest = min(took_ms, BUDGET_MS * _OUTLIER)
+        self._of[shape] = before + (newest - before) * _NEWEST
         if len(self._of) > SHAPES_MAX:
             del self._of[next(iter(self._of))]
 
     def note_slow(self, shape: str) -> None:
         """Tell that it could not be answered without waiting."""
-        self.note(shape, BUDGET_MS * 2)
+        self._of[shape] = BUDGET_MS * _OUTLIER

@@ -34,6 +34,7 @@ ANSWERS: dict[type[BaseException], Told] = {
     errors.InternalError: Told(500, "INTERNAL_ERROR", hidden=True),
     errors.Corruption: Told(500, "INTERNAL_ERROR", hidden=True),
     errors.UnknownFormat: Told(500, "INTERNAL_ERROR", hidden=True),
+    errors.ForkedProcess: Told(500, "INTERNAL_ERROR", hidden=True),
     # The request.
     refusals.InvalidRequest: Told(400),
     refusals.UnknownPath: Told(404),
@@ -63,11 +64,10 @@ ANSWERS: dict[type[BaseException], Told] = {
     errors.AlreadySetUp: Told(409),
     # Not just now.
     refusals.ServerClosing: Told(503),
-    errors.DatabaseClosed: Told(503),
-    errors.ForkedProcess: Told(503),
+    errors.DatabaseClosed: Told(503, "SERVER_CLOSING"),
     errors.IssuerUnavailable: Told(503),
-    errors.StorageUnavailable: Told(503),
-    errors.StorageConflict: Told(503),
+    errors.StorageUnavailable: Told(503, "STORAGE_UNAVAILABLE"),
+    errors.StorageConflict: Told(503, "STORAGE_UNAVAILABLE"),
     errors.DatabasePoisoned: Told(503),
     errors.CommitOutcomeUnknown: Told(503),
 }

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kalamdb.errors import ParametersWithBatch
-from kalamdb.protocol import decode_parameter
+from kalamdb.protocol import parameter_decoder
 from kalamdb.sql.parser import split_statements
 
 if TYPE_CHECKING:
     from kalamdb.session import Session
-    from kalamdb.types import DataType
 
+Decoder = Callable[[Any], Any] | None
 _KEPT_MAX = 2_048
 _KEPT_TEXT_CHARACTERS_MAX = 20_000
 
@@ -21,29 +21,32 @@ class Parameters:
     """Reads parameters. Safe for threads."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[str, str], tuple[object, object, Sequence[DataType | None]]] = {}
+        self._kept: dict[tuple[str, str], tuple[object, object, list[Decoder]]] = {}
 
     def read(self, session: Session, sql: str, given: list[Any] | None) -> list[Any] | None:
         """The values that JSON's stand for. Raises ParametersWithBatch, InvalidSyntax, StatementTooLarge."""
         if not given:
             return given
-        types = self._types(session, sql)
-        if len(types) != len(given):
+        decoders = self._decoders(session, sql)
+        if len(decoders) != len(given):
             return given  # the statement says how many it takes
-        return [decode_parameter(value, of) for value, of in zip(given, types, strict=True)]
+        return [
+            value if decode is None or value is None else decode(value)
+            for value, decode in zip(given, decoders)
+        ]
 
-    def _types(self, session: Session, sql: str) -> Sequence[DataType | None]:
+    def _decoders(self, session: Session, sql: str) -> list[Decoder]:
         catalog, rights = session.catalog, session.rights
         key = (sql, session.namespace)
         kept = self._kept.get(key)
         if kept is not None and kept[0] is catalog and kept[1] is rights:
             return kept[2]
-        types = session.parameter_types(_alone(sql))
+        decoders = [parameter_decoder(of) for of in session.parameter_types(_alone(sql))]
         if len(sql) <= _KEPT_TEXT_CHARACTERS_MAX:
             if len(self._kept) >= _KEPT_MAX:
                 self._kept.clear()
-            self._kept[key] = (catalog, rights, types)
-        return types
+            self._kept[key] = (catalog, rights, decoders)
+        return decoders
 
 
 def _alone(sql: str) -> str:
