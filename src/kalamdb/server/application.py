@@ -6,12 +6,13 @@ the others use Starlette's requests and responses. Both leave by the same Call.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import logging
 import os
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kalamdb.server.call import Call, Handler, Receive, Scope, Send
 from kalamdb.server.cors import Origins, answer_options
@@ -56,6 +57,7 @@ class Application:
         settings = self.settings = database.settings
         self.closing = False
         """Whether statements are not taken any more."""
+        self.closing_wait_s = CLOSING_WAIT_S
         self.statement_timeout_s = settings.statement_timeout_s or STATEMENT_TIMEOUT_S
         self.threads = Threads(settings, self.statement_timeout_s)
         self.log_ins = LogIns()
@@ -68,7 +70,7 @@ class Application:
         self.slow_bodies = SlowBodies(settings.request_timeout_s)
         self.endpoints = ENDPOINTS
         self._handlers = by_path()
-        self.requests_open = 0
+        self._open: set[asyncio.Task[Any]] = set()
         self.websockets_open = 0
         self.observers: list[Callable[[Call], None]] = []
         """Told of each request once it was answered."""
@@ -83,11 +85,13 @@ class Application:
         """Answer one request, one connection of another kind, or the server's start and end."""
         if scope["type"] == "http":
             call = Call(self, scope, receive, send, next(self._request_ids))
-            self.requests_open += 1
+            task = asyncio.current_task()
+            assert task is not None, "a server answers each request in a task"
+            self._open.add(task)
             try:
                 await self._answer(call)
             finally:
-                self.requests_open -= 1
+                self._open.discard(task)
                 for observe in self.observers:
                     observe(call)
         elif scope["type"] == "websocket":
@@ -115,6 +119,14 @@ class Application:
                 raise MethodNotAllowed(f"this path takes {' and '.join(methods)}", methods=tuple(methods))
         except ClientGone:
             pass
+        except asyncio.CancelledError:
+            if call.answered or not self.closing:
+                raise
+            await call.refuse(
+                ServerClosing(
+                    "the server ended before this was done; look whether it was, before you repeat it"
+                )
+            )
         except Exception as error:
             if call.answered:
                 # A body that was begun cannot be taken back. The server cuts it short: so it is no valid answer.
@@ -169,10 +181,22 @@ class Application:
         self._verifier = door.verifier
         return door.verifier
 
+    @property
+    def requests_open(self) -> int:
+        """How many requests are being answered."""
+        return len(self._open)
+
+    def abandon(self) -> int:
+        """Have the requests that are open answered that the server ends, whatever their statements do; how many."""
+        left = [task for task in self._open if not task.done()]
+        for task in left:
+            task.cancel()
+        return len(left)
+
     async def stop(self) -> None:
         """Take no more statements, and wait for those that run."""
         self.closing = True
-        await self.threads.end(CLOSING_WAIT_S)
+        await self.threads.end(self.closing_wait_s)
         self.log_ins.end()
 
     async def _live(self, receive: Receive, send: Send) -> None:

@@ -41,7 +41,9 @@ async def log_in(call: Call) -> None:
         door = front_door(call)
         return _told(call, door.log_in(wanted.user, wanted.password, address, loopback=near))
 
-    await answer_struct(call, await call.application.log_ins.run(address, work))
+    answer = await call.application.log_ins.run(address, work)
+    call.user = answer.user.id
+    await answer_struct(call, answer)
 
 
 async def refresh(call: Call) -> None:
@@ -53,7 +55,9 @@ async def refresh(call: Call) -> None:
     def work() -> LoginAnswer:
         return _told(call, front_door(call).refresh(token, address))
 
-    await answer_struct(call, await call.application.threads.at_the_door(work))
+    answer = await call.application.threads.at_the_door(work)
+    call.user = answer.user.id
+    await answer_struct(call, answer)
 
 
 async def log_out(call: Call) -> None:
