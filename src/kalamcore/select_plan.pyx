@@ -63,6 +63,7 @@ cdef enum:
     # Rows that are looked at before the GIL is released.
     SHORT_RUN = 2000
     LONG_RUN = 20000
+    COPIED_ROWS_A_SECOND = 20000000
     BATCH_ROWS = 65536
 
 cdef uint64_t NO_LIMIT = <uint64_t> -1
@@ -434,6 +435,9 @@ cdef class SelectPlan:
                 limit < 0 and offset == 0:
             with nogil:
                 everything = core.count(self.table_id, partition, seen)
+            if timeout_s > 0 and <double> everything > timeout_s * COPIED_ROWS_A_SECOND:
+                # Copying cannot be stopped on its way, so what would take too long is not begun.
+                raise TimeoutError
             if everything > <uint64_t> self.arrow_rows:
                 # As columns, without making rows of what is columns already.
                 if self.bytes_max >= 0 and \

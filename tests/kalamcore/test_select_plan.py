@@ -243,6 +243,8 @@ def test_a_run_that_takes_too_long_ends() -> None:
     world = World(range(-50, 40_000))
     with pytest.raises(TimeoutError):
         world.run(world.plan(predicate=(EQUAL, NUMBER, [given(1)]), arrow_rows=0), timeout_s=1e-9)
+    with pytest.raises(TimeoutError):
+        world.run(world.plan(), timeout_s=1e-9)
     assert world.run(world.plan(predicate=(EQUAL, ID, [given(1)])), timeout_s=1e-9) == [world.rows[51]]
 
 

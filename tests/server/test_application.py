@@ -8,7 +8,7 @@ from starlette.routing import Mount
 
 import kalamdb
 from kalamdb.server import lifespan
-from tests.server.serving import Served, token_of
+from tests.server.serving import Served, sql, token_of
 
 
 def test_every_answer_has_a_request_id_of_its_own(served: Served) -> None:
@@ -104,3 +104,10 @@ def test_without_its_lifespan_it_serves_all_the_same(notes: kalamdb.Database) ->
             return await client.post("/v1/api/sql", json={"sql": "SELECT CURRENT_USER()"})
 
     assert asyncio.run(ask()).json()["results"][0]["rows"] == [["sam"]]
+
+
+def test_it_can_be_served_again_after_its_end(notes: kalamdb.Database) -> None:
+    notes.execute("CREATE USER sam WITH ROLE service")
+    for _ in range(2):
+        with Served(notes) as served:
+            assert sql(served, "sam", "SELECT count(*) FROM app.notes").status_code == 200

@@ -141,3 +141,47 @@ def test_a_server_that_ends_waits_for_its_statements_and_takes_no_more(served: S
     assert refused.headers["retry-after"] == "1"
     assert served.client().get("/v1/api/healthcheck").status_code == 503
     assert statuses == [200]
+
+
+def test_a_client_that_goes_ends_what_is_made_for_it(served: Served) -> None:
+    import pyarrow as pa
+
+    data = pa.table({"id": range(300_000), "body": ["x" * 100] * 300_000})
+    served.db.session("root").insert("app.notes", data)
+    turns = served.db.asgi().threads.turns
+    with served.client("sam").stream(
+        "POST", "/v1/api/sql", json={"sql": "SELECT * FROM app.notes"}
+    ) as answer:
+        assert answer.status_code == 200
+        next(answer.iter_raw())
+
+    until = time.monotonic() + DEADLINE_S
+    while turns.running and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not turns.running
+    assert sql(served, "ann", "SELECT count(*) FROM app.notes").json()["results"][0]["rows"] == [["300000"]]
+
+
+def test_a_slow_reader_keeps_no_place(served_with) -> None:
+    """With one place for all statements, others go on while one client takes its answer bit by bit."""
+    import pyarrow as pa
+
+    served = served_with(statements_running_max=1, result_bytes_max="256MiB")
+    data = pa.table({"id": range(300_000), "body": ["x" * 100] * 300_000})
+    served.db.session("root").insert("app.notes", data)
+    with served.client("sam").stream(
+        "POST", "/v1/api/sql", json={"sql": "SELECT * FROM app.notes"}
+    ) as answer:
+        pieces = answer.iter_raw()
+        next(pieces)
+        for number in range(5):
+            assert sql(served, "ann", f"SELECT count(*) + {number} FROM app.notes").status_code == 200
+            next(pieces)
+
+
+def test_a_large_body_is_read_as_any_other(served: Served) -> None:
+    text = "ä" * 100_000
+
+    answer = sql(served, "sam", "INSERT INTO app.notes VALUES (?, ?) RETURNING body", [1, text])
+
+    assert answer.json()["results"][0]["rows"] == [[text]]

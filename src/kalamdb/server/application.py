@@ -172,8 +172,11 @@ class Application:
         return await self.threads.at_the_door(lambda: verifier.verify(token))
 
     async def start(self) -> None:
-        """Have what the first request needs; without it that request waits. Raises InvalidSetting for a secret that is
-        too short, ReadOnlyDatabase."""
+        """Have what the first request needs; without it that request waits. After `stop` it begins anew. Raises
+        InvalidSetting for a secret that is too short, ReadOnlyDatabase."""
+        if self.closing:
+            self.threads = Threads(self.settings, self.statement_timeout_s)
+            self.closing = False
         await self._ready()
 
     async def _ready(self) -> TokenVerifier:

@@ -31,7 +31,11 @@ async def read_json(call: Call) -> bytes:
     if encoding not in (b"identity", b"gzip"):
         raise UnsupportedMediaType("the body is encoded as neither identity nor gzip; send it as it is")
     body = await read_body(call)
-    return body if encoding == b"identity" else _unzipped(body, call.application.settings.request_bytes_max)
+    if encoding == b"identity":
+        return body
+    application = call.application
+    size_max = application.settings.request_bytes_max
+    return await application.threads.at_the_door(lambda: _unzipped(body, size_max))
 
 
 async def read_body(call: Call) -> bytes:

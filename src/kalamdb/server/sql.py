@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from kalamdb.server.call import Call
     from kalamdb.session import Session
 
+AT_ONCE_BYTES_MAX = 64 * 1024
+"""Larger bodies are read in a thread: a megabyte of JSON takes milliseconds."""
 ROWS_AT_ONCE_MAX = 100
 """Answers of more rows are written in a thread, however quick their statement was."""
 _ARROW: Header = (b"content-type", arrow_answer.MEDIA_TYPE)
@@ -27,7 +30,12 @@ _ARROW: Header = (b"content-type", arrow_answer.MEDIA_TYPE)
 async def post_sql(call: Call) -> None:
     """Run what the body says as the token's user."""
     session = await session_of(call)
-    await _answer(call, session, decode_request(await read_json(call)))
+    body = await read_json(call)
+    if len(body) <= AT_ONCE_BYTES_MAX:
+        request = decode_request(body)
+    else:
+        request = await call.application.threads.run(session.user, lambda: decode_request(body))
+    await _answer(call, session, request)
 
 
 async def get_sql(call: Call) -> None:
@@ -98,13 +106,18 @@ async def _send(call: Call, user: str, pieces: Iterator[bytes], kind: Header) ->
     if not more:
         await call.answer(200, first, kind)
         return
-    await call.begin(200, kind)
-    await call.piece(first)
-    while more:
-        # A turn for each: whoever reads slowly keeps nobody from working.
-        piece, more = await threads.run(user, lambda: _gathered(pieces))
-        await call.piece(piece)
-    await call.end()
+    # All of the request was read: what comes now is that the client goes.
+    gone = asyncio.ensure_future(call.receive())
+    try:
+        await call.begin(200, kind)
+        await call.piece(first)
+        while more and not gone.done():
+            # A turn for each: whoever reads slowly keeps nobody from working.
+            piece, more = await threads.run(user, lambda: _gathered(pieces))
+            await call.piece(piece)
+        await call.end()
+    finally:
+        gone.cancel()
 
 
 def _gathered(pieces: Iterator[bytes]) -> tuple[bytes, bool]:
