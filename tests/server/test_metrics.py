@@ -63,6 +63,7 @@ def test_it_counts_requests_statements_and_what_the_database_holds(serve: Serve)
     assert figure(text, "kalamdb_requests_open") == 1
     assert figure(text, "kalamdb_statements_running") == 0
     assert figure(text, "kalamdb_websocket_connections") == 0
+    assert figure(text, "kalamdb_live_queries") == 0
     assert figure(text, "kalamdb_closing") == 0
     stats = served.db.stats()
     assert figure(text, "kalamdb_database_hot_segments") == stats["hot_segments"]

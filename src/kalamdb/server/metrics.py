@@ -127,6 +127,9 @@ class _Now:
         yield _gauge("websocket_connections", "WebSockets that are open", application.websockets_open)
         yield _gauge("statements_running", "Statements at work in threads", turns.running)
         yield _gauge("statements_waiting", "Statements that wait for their turn", turns.waiting)
+        yield _gauge(
+            "live_queries", "Live queries that are open", len(application.database.live_queries(None))
+        )
         yield _gauge("closing", "1 while the server ends", int(application.closing))
         try:
             figures = application.database.stats()
