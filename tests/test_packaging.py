@@ -82,7 +82,7 @@ def test_wheel_asks_for_no_developer_tool(wheel: Path) -> None:
     wanted = {re.split("[<>=]", one)[0] for one in asked if "extra ==" not in one}
     of_extra = {
         extra: {re.split("[<>=]", one)[0] for one in asked if f"extra == '{extra}'" in one.replace('"', "'")}
-        for extra in ("cloud", "server", "sqlalchemy")
+        for extra in ("cli", "cloud", "server", "sqlalchemy")
     }
 
     assert wanted == {
@@ -96,8 +96,10 @@ def test_wheel_asks_for_no_developer_tool(wheel: Path) -> None:
         "xxhash",
     }
     assert of_extra == {
+        "cli": {"click"},
         "cloud": {"obstore"},
         "server": {
+            "click",
             "httptools",
             "msgspec",
             "prometheus-client",
@@ -109,7 +111,7 @@ def test_wheel_asks_for_no_developer_tool(wheel: Path) -> None:
         },
         "sqlalchemy": {"sqlalchemy"},
     }
-    assert fields.get_all("Provides-Extra") == ["cloud", "server", "sqlalchemy"]
+    assert sorted(fields.get_all("Provides-Extra") or ()) == ["cli", "cloud", "server", "sqlalchemy"]
     assert fields["Requires-Python"] == ">=3.11"
 
 
@@ -150,6 +152,7 @@ def test_importing_kalamdb_brings_in_no_heavy_library() -> None:
 
     assert not {
         "argon2",
+        "click",
         "cryptography",
         "datafusion",
         "jwt",
@@ -157,6 +160,8 @@ def test_importing_kalamdb_brings_in_no_heavy_library() -> None:
         "pandas",
         "polars",
         "sqlalchemy",
+        "starlette",
+        "uvicorn",
     } & set(done.stdout.split())
 
 

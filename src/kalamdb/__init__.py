@@ -35,8 +35,8 @@ from kalamdb.repair import check, repair
 from kalamdb.restoring import restore
 from kalamdb.result import Result
 from kalamdb.session import Session, Statement
+from kalamdb.version import __version__
 
-__version__ = "0.1.0"
 __all__ = [
     "BINARY",
     "DATETIME",

@@ -49,6 +49,7 @@ from tests.crash import (
 from tests.execution import test_simple_select, test_ternary_logic
 from tests.native import test_allocation
 from tests.security import canaries, growing_shapes
+from tests.server import schema_cases
 
 
 @dataclass(frozen=True)
@@ -349,6 +350,11 @@ PROOFS: dict[str, tuple[str, Callable[[int, int], Result]]] = {
             "tests/security/test_host_files.py",
             "tests/auth",
         ),
+    ),
+    "requests": (
+        "requests made of the server's OpenAPI document, right and wrong ones: no answer of 500 or above, and none "
+        "that the document does not have",
+        _counted(lambda seed, times: schema_cases.prove(seed, schema_cases.WHOLE * times)),
     ),
     "both-roads": ("simple SELECTs at random, by the core and by the query engine", _both_roads),
     "ternary-logic": (

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse
 
 from kalamdb.errors import Error
+from kalamdb.version import __version__
 
 if TYPE_CHECKING:
     from kalamdb.server.call import Call
 
 API_VERSION = "v1"
-VERSION = version("kalamdb")
 
 
 async def healthcheck(call: Call) -> None:
@@ -26,7 +25,7 @@ async def healthcheck(call: Call) -> None:
         healthy = False
     shape = {
         "status": "healthy" if healthy else "closing",
-        "version": VERSION,
+        "version": __version__,
         "api_version": API_VERSION,
     }
     await call.respond(JSONResponse(shape, 200 if healthy else 503, headers={"cache-control": "no-store"}))

@@ -92,7 +92,7 @@ class KalamDialect(KalamReflection):
     insertmanyvalues_implicit_sentinel = InsertmanyvaluesSentinelOpts.ANY_AUTOINCREMENT
 
     def _get_server_version_info(self, connection: Any) -> tuple[int, ...]:
-        from kalamdb import __version__
+        from kalamdb.version import __version__
 
         return tuple(int(part) for part in __version__.split(".") if part.isdigit())
 
