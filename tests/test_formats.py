@@ -62,7 +62,7 @@ def test_a_directory_of_an_older_format_opens_with_everything_in_it(golden, tmp_
 def test_the_present_format_has_a_golden_directory_with_rows_in_every_tier():
     from kalamdb.engine.directory import FORMAT_VERSION
 
-    golden = Path(__file__).parent / "formats" / f"v{FORMAT_VERSION}-tiers"
+    golden = Path(__file__).parent / "formats" / f"v{FORMAT_VERSION}-log2"
     assert (golden / "hot" / "checkpoint").is_file()
     assert list((golden / "hot").glob("*.arrow"))
     assert len(list((golden / "cold").rglob("manifest.json"))) == 3
@@ -85,3 +85,17 @@ def test_what_an_older_format_holds_moves_on_through_the_tiers(golden, tmp_path)
             assert [db.execute(sql).fetchall() for sql in queries] == wanted
     with kalamdb.open(tmp_path / "data") as db:
         assert [db.execute(sql).fetchall() for sql in queries] == wanted
+
+
+def test_the_log_of_each_format_has_what_is_new_in_it(tmp_path):
+    from kalamcore.system import FileSystem
+    from kalamcore.wal import Log
+
+    found = {}
+    for name in ("v1-tiers", "v1-log2"):
+        shutil.copytree(Path(__file__).parent / "formats" / name / "wal", tmp_path / name)
+        first = min((tmp_path / name).glob("*.log")).read_bytes()
+        log = Log(FileSystem.posix(), str(tmp_path / name))
+        found[name] = int.from_bytes(first[8:12], "little"), {kind for kind, _, _ in log.records}
+        log.close()
+    assert found == {"v1-tiers": (1, {1, 2}), "v1-log2": (2, {1, 2, 4})}

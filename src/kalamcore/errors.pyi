@@ -43,6 +43,8 @@ class DuplicateKeyError(CoreError):
 class WriteConflictError(CoreError):
     operation: int
 
+class HistoryGoneError(CoreError): ...
+
 class ColdMissError(CoreError):
     table_id: int
     partition: bytes

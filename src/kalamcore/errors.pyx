@@ -97,6 +97,10 @@ class WriteConflictError(_Operation):
     """A key or a schema changed since the batch's snapshot: `operation`, its index in the batch."""
 
 
+class HistoryGoneError(CoreError):
+    """What is asked for is not all in the log any more."""
+
+
 class ColdMissError(CoreError):
     """A read needs what is in a storage and not in memory: `blocks`, pairs of segment and number, of the partition
     (`table_id`, `partition`); none: its manifest."""
@@ -155,6 +159,8 @@ cdef extern from *:
             caught = Caught{12, e.what(), {}, {}, e.operation, 0};
         } catch (const WriteConflict& e) {
             caught = Caught{13, e.what(), {}, {}, e.operation, 0};
+        } catch (const HistoryGone& e) {
+            caught = Caught{16, e.what(), {}, {}, 0, 0};
         } catch (const ColdMiss& e) {
             caught = Caught{15, e.what(), {}, e.partition, static_cast<long long>(e.table_id), 0, e.blocks};
         } catch (const std::bad_alloc&) {
@@ -217,4 +223,6 @@ cdef int raise_core_error() except *:
     if caught.kind == 15:
         blocks = [(place.first, place.second) for place in caught.blocks]
         raise ColdMissError(message, caught.first, <bytes> caught.path, blocks)
+    if caught.kind == 16:
+        raise HistoryGoneError(message)
     raise CoreError(message)

@@ -178,6 +178,8 @@ cdef extern from "store.hpp" namespace "kalam" nogil:
         StoreOptions()
         uint64_t wal_file_bytes
         uint64_t stream_bytes_max
+        uint64_t history_bytes
+        int64_t history_ms
         int64_t sync_interval_ms
         int worker_id
         string hot_directory

@@ -115,6 +115,8 @@ class Store(Readable):
         memtable_bytes: int = 67108864,
         hot_cache_bytes: int = 67108864,
         cold_cache_bytes: int = 67108864,
+        history_bytes: int = 0,
+        history_ms: int = 0,
         access: str = "own",
     ) -> None:
         """Locks nothing; replays the log of `directory`. `access`: "own", or, to change nothing, "checkpoint" (as of the

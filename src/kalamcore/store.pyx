@@ -275,7 +275,8 @@ cdef class Store(Readable):
                   RandomSource random=None, uint64_t wal_file_bytes=67108864,
                   uint64_t stream_bytes_max=67108864, int64_t sync_interval_ms=100,
                   int worker_id=0, str hot_directory=None, uint64_t memtable_bytes=67108864,
-                  uint64_t hot_cache_bytes=67108864, uint64_t cold_cache_bytes=67108864, str access="own"):
+                  uint64_t hot_cache_bytes=67108864, uint64_t cold_cache_bytes=67108864,
+                  uint64_t history_bytes=0, int64_t history_ms=0, str access="own"):
         cdef StoreOptions options
         cdef string path = directory.encode("utf-8", "surrogateescape")
         cdef Clock time = Clock.system() if clock is None else clock
@@ -283,6 +284,8 @@ cdef class Store(Readable):
         cdef CppStore* made
         options.wal_file_bytes = wal_file_bytes
         options.stream_bytes_max = stream_bytes_max
+        options.history_bytes = history_bytes
+        options.history_ms = history_ms
         options.sync_interval_ms = sync_interval_ms
         options.worker_id = worker_id
         options.memtable_bytes = memtable_bytes

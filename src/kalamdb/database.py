@@ -16,7 +16,7 @@ from kalamcore import errors as core
 from kalamcore.ids import Ulids, UuidsV7
 from kalamcore.store import WriteBatch
 from kalamcore.system import Clock, FileSystem, RandomSource
-from kalamdb.auth import Role
+from kalamdb.auth import Rights, Role
 from kalamdb.auth.account import ROOT, check_user_name
 from kalamdb.auth.accounts import Accounts
 from kalamdb.auth.audit import AuditLog
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from kalamdb.execution.simple_select import Plan
     from kalamdb.execution.transaction import OpenTransaction
     from kalamdb.functions.registry import Volatility
+    from kalamdb.live import LiveQueries, Subscription
     from kalamdb.schema import TableSchema
     from kalamdb.server import Application
     from kalamdb.sql.query import SimpleSelect
@@ -95,7 +96,7 @@ def open(  # noqa: A001 - kalamdb.open, as the tour has it
     if os.fspath(path) == MEMORY:
         if read_only:
             raise InvalidParameter("a database in memory is always a new one; open it without read_only")
-        return Database(FileSystem.memory(), "/kalamdb", chosen)
+        return Database(FileSystem.memory(), "/kalamdb", chosen, in_memory=True)
     access = "checkpoint" if read_only else "own"
     return Database(FileSystem.posix(), os.path.abspath(os.fspath(path)), chosen, access=access)
 
@@ -152,11 +153,14 @@ class Database:
         clock: Clock | None = None,
         random: RandomSource | None = None,
         access: str = "own",
+        in_memory: bool = False,
     ) -> None:
-        """`access`: "own", or, to change nothing, "checkpoint" (beside the owner) or "log" (where there is none)."""
+        """`in_memory`: nothing of it is for a later life. `access`: "own", or, to change nothing, "checkpoint" (beside
+        the owner) or "log" (where there is none)."""
         self.settings = settings
         self._access = access
         self.read_only = access != "own"
+        self.in_memory = in_memory
         self.path = path
         self.functions = builtin_functions()
         self._clock = clock or Clock.system()
@@ -180,6 +184,7 @@ class Database:
         self._hashing = HashingSlots()
         self._front_door: FrontDoor | None = None
         self._application: Application | None = None
+        self._live: LiveQueries | None = None
         self._closed = False
         self._forked = False
         self._files = files
@@ -222,6 +227,8 @@ class Database:
             hot_cache_bytes=settings.hot_cache_bytes,
             cold_cache_bytes=settings.cache_bytes,
             deleted_retention_h=settings.deleted_retention_h,
+            change_retention_bytes=0 if self.in_memory else settings.change_retention_bytes,
+            change_retention_h=settings.change_retention_h,
             clock=self._clock,
             random=self._random,
             access=self._access,
@@ -464,6 +471,31 @@ class Database:
                     self._policies.begin(self._due_flushes)
         return self._policies
 
+    @property
+    def live(self) -> LiveQueries:
+        """The live queries that are open, built with the first."""
+        if self._live is None:
+            with self._jobs_lock:
+                if self._live is None:
+                    self.check_open()
+                    self.check_writable()
+                    from kalamdb.live import LiveQueries
+
+                    self._live = LiveQueries(self)
+        return self._live
+
+    def live_queries(self, user: str | None) -> list[tuple[object, ...]]:
+        """The rows of system.live_queries: of a user, or of all."""
+        return [] if self._live is None else self._live.rows(user)
+
+    def listeners(self, table_id: int) -> int:
+        """How many live queries are open on a table."""
+        return 0 if self._live is None else self._live.count_on(table_id)
+
+    def kill_live_query(self, live_id: str, user: str, rights: Rights) -> None:
+        """End a live query. Raises UndefinedObject."""
+        self.live.kill(live_id, user, rights)
+
     def _flush_job(self, context: JobContext) -> str:
         from kalamdb.engine.cold import flush_table
 
@@ -639,6 +671,17 @@ class Database:
         """A block of root's statements as one transaction. See Session.transaction."""
         return self._root.transaction(durability=durability)
 
+    def subscribe(
+        self,
+        sql: str,
+        parameters: Sequence[Any] | None = None,
+        *,
+        last_rows: int | None = None,
+        from_seq: int | None = None,
+    ) -> Subscription:
+        """Listen as root. See Session.subscribe."""
+        return self._root.subscribe(sql, parameters, last_rows=last_rows, from_seq=from_seq)
+
     def session(
         self, user: str, role: str | None = None, namespace: str = "default", durability: str | None = None
     ) -> Session:
@@ -783,6 +826,10 @@ class Database:
             return
         self._closed = True
         _open_databases.discard(self)
+        with self._jobs_lock:
+            live = self._live
+        if live is not None:
+            live.close_all()
         ended = self._close_jobs(jobs_timeout_s)
         if self._queries is not None:
             self._queries.close()

@@ -83,6 +83,12 @@ class NotSupportedError(DatabaseError):
     sqlstate = "0A000"
 
 
+class UnsupportedLiveQuery(NotSupportedError):
+    """A SELECT that runs, and that is more than a live query can be."""
+
+    code = "UNSUPPORTED"
+
+
 class DatabaseClosed(InterfaceError):
     """The database or session was closed; open it again."""
 
@@ -343,6 +349,28 @@ class JobCancelled(OperationalError):
 
     code = "JOB_CANCELLED"
     sqlstate = "57014"
+
+
+class SubscriptionLagged(OperationalError):
+    """A subscription has lost changes: its consumer was too slow, or what it would resume from is not kept any more.
+    Start over with a new snapshot."""
+
+    code = "SUBSCRIPTION_LAGGED"
+    sqlstate = "57014"
+
+
+class LiveQueryKilled(OperationalError):
+    """The live query was ended by KILL LIVE QUERY."""
+
+    code = "LIVE_QUERY_KILLED"
+    sqlstate = "57014"
+
+
+class SubscriptionLimitExceeded(OperationalError):
+    """The user has as many live queries open as a user may have; close some first."""
+
+    code = "SUBSCRIPTION_LIMIT_EXCEEDED"
+    sqlstate = "53400"
 
 
 class StatementTimeout(OperationalError):

@@ -47,6 +47,7 @@ from kalamdb.sql.query import SimpleSelect
 if TYPE_CHECKING:
     from kalamdb.catalog.catalog import Catalog
     from kalamdb.database import Database
+    from kalamdb.live import Subscription
     from kalamdb.types import DataType
 
 RETRIES_MAX = 10_000
@@ -646,6 +647,36 @@ class Session:
         result.took_ms = (time.perf_counter_ns() - started) / 1e6
         return result
 
+    def subscribe(
+        self,
+        sql: str,
+        parameters: Sequence[Any] | None = None,
+        *,
+        last_rows: int | None = None,
+        from_seq: int | None = None,
+    ) -> Subscription:
+        """Listen to rows of one table: what is there, and then every change of it, in commit order, each once.
+
+        `sql`: `SELECT columns FROM table [WHERE predicate]`, or `SUBSCRIBE TO table [WHERE predicate]`; its predicate
+        compares columns with values. It begins with the rows that are there, with `last_rows` the last so many; with
+        `from_seq`, the seq of an event or the `_seq` of a row, with what changed since. Rows that others wrote to the
+        same user's partition, or to a SHARED table, are among them; what this session wrote in an open transaction only
+        once it is committed. Iterate over what is returned, or `async for` over it.
+        Raises UnsupportedLiveQuery, InvalidSyntax, UndefinedTable, UndefinedColumn, AccessDenied, InvalidParameter,
+        ReadOnlyDatabase, SubscriptionLimitExceeded, and SubscriptionLagged where what changed since `from_seq` is not
+        all kept any more.
+        """
+        from kalamdb.live.subscription import Subscription
+
+        self._database.check_open()
+        self._database.check_writable()
+        self._keep_rights()
+        try:
+            return Subscription(self, sql, () if parameters is None else parameters, last_rows, from_seq)
+        except Error as error:
+            self._note_refusal(error, Subscribe())
+            raise
+
     def __repr__(self) -> str:
         return f"<Session of {self.user}, role {self.role}>"
 
@@ -655,6 +686,11 @@ class BulkInsert:
     """What the audit log knows Session.insert as."""
 
     table: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """What the audit log knows Session.subscribe as."""
 
 
 def _no_transaction() -> InvalidTransactionState:

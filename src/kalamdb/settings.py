@@ -236,7 +236,15 @@ class Settings:
         24, _whole(0, 87_600), "how long changes are kept for subscriptions that resume"
     )
     change_retention_bytes: int = _setting(
-        GIB, _size(0), "bytes of changes kept for subscriptions that resume"
+        GIB, _size(0), "bytes of changes kept for subscriptions that resume; none of a database in memory"
+    )
+    subscription_buffer_bytes: int = _setting(
+        16 * MIB,
+        _size(0),
+        "changes that may wait for one subscription; one that lags further behind is ended",
+    )
+    subscriptions_per_user: int = _setting(
+        1000, _whole(0, 1_000_000), "live queries that one user may have open at once"
     )
     transaction_timeout_s: float = _setting(
         60.0, _seconds(0.001, 86_400), "a transaction idle for longer is rolled back"

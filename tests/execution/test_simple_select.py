@@ -20,6 +20,7 @@ import kalamdb
 from kalamdb.errors import DatabaseClosed, Error, IntegrityError, UndefinedTable
 from kalamdb.execution import simple_select
 from kalamdb.result import Result
+from kalamdb.sql import parser
 from tests.proof_seed import SEED
 
 EXAMPLES = 500
@@ -519,3 +520,30 @@ def test_a_name_that_is_a_keyword_means_the_same_on_both_roads(world: kalamdb.Da
             ):
                 answer = result_of(lambda sql=sql: db.execute(sql).fetchall())
                 assert answer == result_of(lambda sql=sql: by_engine(db._root, sql, []).fetchall()), sql
+
+
+def test_what_people_call_columns_means_the_same_on_both_roads(db: kalamdb.Database) -> None:
+    """Words of SQL that are names of columns all the same, in every place where a column may stand."""
+    from kalamdb.sql.simple_select import _COLUMN_NAMES
+
+    db.execute("CREATE NAMESPACE words")
+    db.execute("USE words")
+    for number, word in enumerate(sorted(_COLUMN_NAMES)):
+        table = f"t{number}"
+        db.execute(f'CREATE SHARED TABLE {table} (id BIGINT PRIMARY KEY, "{word}" INT)')
+        db.execute(f"INSERT INTO {table} VALUES (1, 5), (2, 6), (3, NULL)")
+        for text, rows in {
+            f"SELECT {word} FROM {table} WHERE {word} = 6": [(6,)],
+            f"SELECT id, {word} FROM {table} WHERE NOT {word} = 5 ORDER BY {word} DESC": [(2, 6)],
+            f"SELECT {table}.{word}, id FROM {table} WHERE ({word} IN (5) OR {word} IS NULL) ORDER BY id": [
+                (5, 1),
+                (None, 3),
+            ],
+            f"SELECT max({word}) AS x FROM {table} WHERE 6 = {word} AND {word} BETWEEN 1 AND 9": [(6,)],
+        }.items():
+            simple = parser.simple_select(parser.scan_statement(text), text)
+            assert simple is not None, text
+            assert db.execute(text).fetchall() == rows, text
+            # The other road: nothing that has a WITH is simple.
+            assert db.execute(f"WITH nothing AS (SELECT 1) {text}").fetchall() == rows, text
+            assert db.execute(text).columns == db.execute(f"WITH nothing AS (SELECT 1) {text}").columns, text

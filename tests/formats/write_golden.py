@@ -1,8 +1,9 @@
-"""Writes a golden directory of the present format: `python tests/formats/write_golden.py tests/formats/v1-tiers`.
+"""Writes a golden directory of the present format: `python tests/formats/write_golden.py tests/formats/v1-log2`.
 
 Run once when a format version is released; the directory is then kept as it is, and every later version must read it.
 Rows are in all tiers: cold segments of two schema versions, hot segments and a checkpoint, the log. (v1 is of the time
-before there were segments.) The database is closed by losing it, so that its log ends as a crash leaves it.
+before there were segments, v1-tiers of that before the log told what updates replaced.) The database is closed by
+losing it, so that its log ends as a crash leaves it.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ HOT = [
     "ALTER TABLE app.notes ALTER COLUMN n TYPE BIGINT",
 ]
 LOGGED = [
-    "INSERT INTO app.notes VALUES (4, 'fourth', 9223372036854775807, 'glad')",
+    "INSERT INTO app.notes VALUES (4, 'fourth', 4, 'glad')",
+    "UPDATE app.notes SET n = 9223372036854775807 WHERE id = 4",
     "CREATE VIEW app.moods AS SELECT mood, count(*) AS n FROM app.notes GROUP BY mood",
 ]
 

@@ -254,10 +254,10 @@ def test_a_newer_format_is_refused_by_name() -> None:
     files = memory()
     write(opened(files), b"a")
     content = bytearray(files.read_file(FIRST))
-    content[8:12] = struct.pack("<I", 2)
+    content[8:12] = struct.pack("<I", 3)
     content[60:64] = struct.pack("<I", crc32c(bytes(content[:60])))
 
-    with pytest.raises(UnknownFormatError, match=r"format 2.*up to format 1"):
+    with pytest.raises(UnknownFormatError, match=r"format 3.*up to format 2"):
         opened(replaced(files, FIRST, bytes(content)))
 
 

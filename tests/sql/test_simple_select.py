@@ -46,7 +46,7 @@ def name(column: str) -> Column:
         "SELECT t.* FROM t",
         "SELECT * EXCLUDE a FROM t",
         "SELECT a::TEXT FROM t",
-        "SELECT user FROM t",
+        "SELECT session_user FROM t",
         "SELECT current_timestamp FROM t",
         "SELECT 1",
         "SELECT * FROM a.b.t",

@@ -192,6 +192,7 @@ std::uint64_t Store::write_segments() {
     checkpoint_ = std::move(state);
     install(*written, std::move(segments), checkpoint_.last_sequence);
     log_->release(checkpoint_.lsn);
+    forget_old_history();
     remove_segments(removed);
     return rows;
 }

@@ -90,6 +90,11 @@ struct WriteConflict : Error {
     std::int64_t operation;
 };
 
+// What is asked for is not all in the log any more.
+struct HistoryGone : Error {
+    using Error::Error;
+};
+
 // A read needs what is in a storage and not in memory: blocks of a partition's segments by (segment, number);
 // none: its manifest. Bring it and ask again.
 struct ColdMiss : Error {

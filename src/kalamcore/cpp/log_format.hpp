@@ -12,7 +12,7 @@
 
 namespace kalam::log_format {
 
-inline constexpr std::uint32_t version = 1;
+inline constexpr std::uint32_t version = 2;
 // A whole page, so that no later write touches the header's.
 inline constexpr std::size_t file_header_bytes = 4096;
 inline constexpr std::size_t record_header_bytes = 32;

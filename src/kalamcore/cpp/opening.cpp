@@ -68,6 +68,7 @@ void Store::open_log() {
     if (options_.access == StoreAccess::own) {
         LogOptions log_options;
         log_options.file_bytes = options_.wal_file_bytes;
+        log_options.history_bytes = options_.history_ms > 0 ? options_.history_bytes : 0;
         log_ = Log::open(files_, directory_, log_options, random_, visit, recovery_);
     } else {
         if (options_.access == StoreAccess::log) replay_log(*files_, directory_, visit, recovery_);

@@ -21,6 +21,10 @@ class ReadOnlyLog final : public Log {
     std::uint64_t durable() const override { return last_; }
     std::uint64_t bytes() const override { return 0; }
     void release(std::uint64_t) override {}
+    std::vector<LogFile> hold_files() override { return {}; }
+    void release_files() override {}
+    void read(std::uint64_t, const Reading&) override {}
+    void forget_history(std::uint64_t) override {}
     void roll() override {}
     void wipe(std::uint64_t) override {}
     void close() override {}

@@ -15,6 +15,9 @@
 
 namespace kalam {
 
+// As a snapshot: whatever was committed.
+inline constexpr std::uint64_t kAllSequences = ~std::uint64_t{0};
+
 // A row that was found. It also holds its bytes.
 struct FoundRow {
     RowRef row{};

@@ -228,8 +228,7 @@ std::uint64_t Store::commit_segment(const std::shared_ptr<HotSegment>& segment, 
             require_writable();
             undo_dropped();
             if (!in_memory(*segment, round < kRoundsMax ? kKeysLookedAt : kAll)) {
-                begin_load(segment, version, ticket);
-                lsn = log_->last();
+                lsn = begin_load(segment, version, ticket);
                 break;
             }
         }
@@ -255,8 +254,8 @@ std::uint64_t Store::commit_segment(const std::shared_ptr<HotSegment>& segment, 
             });
             pending_waiters_--;
         }
-        // What comes after others on the disk is not there without them.
-        log_->flush(std::min(lsn, log_->written()), true);
+        // What comes after others on the disk is not there without them, nor without its own gap.
+        log_->flush(lsn, true);
         std::shared_ptr<const Tiers> now = tiers();
         state.segments.clear();
         for (const auto& [table_id, list] : *now->segments) {
@@ -279,10 +278,10 @@ std::uint64_t Store::commit_segment(const std::shared_ptr<HotSegment>& segment, 
     return ticket.last;
 }
 
-// The load's rows get their numbers and take their place among the tiers, not published.
-// REQUIRES: the commit lock.
-void Store::begin_load(const std::shared_ptr<HotSegment>& segment, std::uint32_t version,
-                       CommitTicket& ticket) {
+// The load's rows get their numbers and take their place among the tiers, not published. Returns the record
+// that says so. REQUIRES: the commit lock.
+std::uint64_t Store::begin_load(const std::shared_ptr<HotSegment>& segment, std::uint32_t version,
+                                CommitTicket& ticket) {
     std::uint64_t table_id = segment->entry().table_id;
     auto known = tables_.find(table_id);
     if (known == tables_.end() || known->second.dropped || known->second.stream ||
@@ -302,9 +301,18 @@ void Store::begin_load(const std::shared_ptr<HotSegment>& segment, std::uint32_t
     ticket.held = true;
     cache_.drop(segment->entry().number);
     segment->begin_at(ticket.first);
+    std::uint64_t lsn = append_gap(table_id, ticket.last);
+    if (feed_.any()) {
+        if (auto channel = feed_.find(table_id, segment->partitions().front().name)) {
+            auto made = std::make_shared<ChangeSet>();
+            made->loaded = segment;
+            ticket.changes.emplace_back(std::move(channel), std::move(made));
+        }
+    }
     set_tiers(std::move(next));
     last_ = ticket.last;
     enqueue(ticket);
+    return lsn;
 }
 
 // Publishes it, or takes it away again. Throws OutcomeUnknown where it is durable and the log was poisoned.

@@ -192,6 +192,7 @@ std::uint64_t Store::adopt(const std::string& directory, const std::vector<Adopt
         require_writable();
         // Numbers of what is written from now on are above those of what comes in.
         last_ = std::max(last_, last_sequence);
+        for (const AdoptedTable& table : tables) append_gap(table.table_id, last_);
     }
     snowflakes_->go_on_from(lease_end_ms);
     std::shared_ptr<const Tiers> now = tiers();

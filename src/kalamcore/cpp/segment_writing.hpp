@@ -10,8 +10,6 @@
 
 namespace kalam {
 
-inline constexpr std::uint64_t kAllSequences = ~std::uint64_t{0};
-
 // Writes a source to the segment, but for tombstones up to the sequence number `expired`.
 inline void write_rows(HotSegmentWriter& writer, std::string_view partition, RowSource& source,
                        std::uint64_t expired = 0) {

@@ -12,66 +12,6 @@ namespace {
 
 constexpr std::size_t kRowsAtOnce = 128;
 constexpr std::size_t kRowsAtLeast = 16;
-// Lists longer than this are sorted and searched by halves.
-constexpr std::uint32_t kListMax = 16;
-
-// IEEE 754's total order.
-std::int64_t total(double value) {
-    auto bits = std::bit_cast<std::int64_t>(value);
-    return bits ^ static_cast<std::int64_t>(static_cast<std::uint64_t>(bits >> 63) >> 1);
-}
-
-template <class T>
-int order(T a, T b) {
-    return a < b ? -1 : a > b ? 1 : 0;
-}
-
-int order_bytes(const char* a, std::size_t a_size, const char* b, std::size_t b_size) {
-    std::size_t common = std::min(a_size, b_size);
-    int result = common == 0 ? 0 : std::memcmp(a, b, common);
-    return result != 0 ? result : order(a_size, b_size);
-}
-
-// A value against a constant; neither is null.
-int compare(Family family, const Cell& cell, const Constant& constant) {
-    switch (family) {
-        case Family::kInteger:
-            return order(cell.integer, constant.integer);
-        case Family::kReal:
-            // Adding zero makes -0.0 0.0.
-            return order(total(cell.real + 0.0), total(constant.real + 0.0));
-        default:
-            return order_bytes(cell.bytes.data, cell.bytes.size, constant.bytes.data(),
-                               constant.bytes.size());
-    }
-}
-
-// Two values of a column, as ORDER BY has them; neither is null.
-int compare(Family family, const Cell& a, const Cell& b) {
-    switch (family) {
-        case Family::kInteger:
-            return order(a.integer, b.integer);
-        case Family::kReal:
-            return order(total(a.real), total(b.real));
-        case Family::kDecimal:
-            return order(a.decimal, b.decimal);
-        default:
-            return order_bytes(a.bytes.data, a.bytes.size, b.bytes.data, b.bytes.size);
-    }
-}
-
-bool less(Family family, const Constant& a, const Constant& b) {
-    if (a.null || b.null) return !a.null && b.null;
-    switch (family) {
-        case Family::kInteger:
-            return a.integer < b.integer;
-        case Family::kReal:
-            return total(a.real + 0.0) < total(b.real + 0.0);
-        default:
-            return a.bytes < b.bytes;
-    }
-}
-
 // Moves the rows that are wanted to the front.
 template <class Wanted>
 std::size_t kept(std::uint32_t* rows, std::size_t count, Wanted wanted) {
@@ -113,40 +53,6 @@ std::size_t kept_integers(Test test, const BlockColumn& column, std::int64_t con
 
 }  // namespace
 
-Family family_of(Type type) {
-    switch (type) {
-        case Type::kFloat:
-        case Type::kDouble:
-            return Family::kReal;
-        case Type::kDecimal:
-            return Family::kDecimal;
-        case Type::kText:
-        case Type::kBytes:
-        case Type::kJson:
-        case Type::kUuid:
-            return Family::kBytes;
-        default:
-            return Family::kInteger;
-    }
-}
-
-bool key_of(Type type, const Constant& constant, std::string& out) {
-    switch (family_of(type)) {
-        case Family::kInteger:
-            if (type == Type::kBoolean) {
-                append_boolean_key(constant.integer != 0, out);
-            } else {
-                append_integer_key(constant.integer, out);
-            }
-            return true;
-        case Family::kBytes:
-            out.append(constant.bytes);
-            return true;
-        default:
-            return false;
-    }
-}
-
 void SelectPlan::prepare(const RowLayout& layout, std::size_t constants) {
     auto refuse = [](int column) { throw ValueMismatch("a plan that cannot be", -1, column); };
     auto column_is = [&](int column) {
@@ -184,18 +90,12 @@ Selection::Selection(const SelectPlan& plan, const Readable& store, const RowRea
       partition_(partition),
       snapshot_(snapshot),
       constants_(constants),
+      predicate_(plan.predicate, reader, constants),
       limit_(limit),
       offset_(offset),
       counts_(plan.aggregates.size()),
       extremes_(plan.aggregates.size()),
       extreme_values_(plan.aggregates.size()) {
-    for (const Step& step : plan.predicate) {
-        if (step.test != Test::kIn || step.constants <= kListMax) continue;
-        auto first = constants.begin() + step.constant;
-        Family of = family(step.column);
-        std::sort(first, first + step.constants,
-                  [of](const Constant& a, const Constant& b) { return less(of, a, b); });
-    }
     if (limit == 0 && plan.aggregates.empty()) {
         done_ = true;
         return;
@@ -210,11 +110,6 @@ Selection::Selection(const SelectPlan& plan, const Readable& store, const RowRea
             ordered_max_ < kNoLimit / 4 ? std::max<std::uint64_t>(ordered_max_ * 2, 1024) : kNoLimit;
     }
     if (sorts_) order_family_ = family(plan.order_column);
-    plain_ = true;
-    for (std::size_t at = 0; at < plan.predicate.size(); at++) {
-        Test test = plan.predicate[at].test;
-        if (test == Test::kOr || test == Test::kNot || (test == Test::kAnd && at > 0)) plain_ = false;
-    }
     find_access();
     if (done_ || by_keys_) return;
     Bounds bounds;
@@ -307,55 +202,18 @@ void Selection::narrow(const Step& step) {
     }
 }
 
-template <class Cells>
-Selection::Truth Selection::judge(std::uint32_t at, const Cells& cells) const {
-    const Step& step = plan_.predicate[at];
-    switch (step.test) {
-        case Test::kAnd:
-        case Test::kOr: {
-            bool all = step.test == Test::kAnd;
-            Truth truth = all ? Truth::kTrue : Truth::kFalse;
-            for (std::uint32_t part = at + 1; part < step.end;) {
-                Truth one = judge(part, cells);
-                truth = all ? std::min(truth, one) : std::max(truth, one);
-                if (truth == (all ? Truth::kFalse : Truth::kTrue)) return truth;
-                const Step& judged = plan_.predicate[part];
-                part = judged.test <= Test::kNot ? judged.end : part + 1;
-            }
-            return truth;
-        }
-        case Test::kNot: {
-            Truth one = judge(at + 1, cells);
-            return one == Truth::kNull ? one : one == Truth::kTrue ? Truth::kFalse : Truth::kTrue;
-        }
-        default:
-            break;
-    }
-    return judge_cell(step, cells(step.column));
-}
-
-// The whole predicate.
-template <class Cells>
-bool Selection::holds(const Cells& cells) const {
-    if (!plain_) return judge(0, cells) == Truth::kTrue;
-    for (const Step& step : plan_.predicate) {
-        if (step.test == Test::kAnd) continue;
-        if (judge_cell(step, cells(step.column)) != Truth::kTrue) return false;
-    }
-    return true;
-}
-
 // The predicate again, of what are no rows yet.
 std::size_t Selection::keep(const ColumnBlock& block, std::uint32_t* rows, std::size_t count) const {
     if (block.layout().version() != reader_.layout().version()) return count;
-    if (plain_) {
+    if (predicate_.plain()) {
         for (const Step& step : plan_.predicate) {
             if (step.test != Test::kAnd) count = keep(step, block, rows, count);
         }
         return count;
     }
     return kept(rows, count, [&](std::uint32_t row) {
-        return holds([&](int column) { return block.cell(row, static_cast<std::size_t>(column)); });
+        return predicate_.holds(
+            [&](int column) { return block.cell(row, static_cast<std::size_t>(column)); });
     });
 }
 
@@ -378,69 +236,9 @@ std::size_t Selection::keep(const Step& step, const ColumnBlock& block, std::uin
         }
     }
     auto at = static_cast<std::size_t>(step.column);
-    return kept(rows, count,
-                [&](std::uint32_t row) { return judge_cell(step, block.cell(row, at)) == Truth::kTrue; });
-}
-
-inline Selection::Truth Selection::judge_cell(const Step& step, const Cell& cell) const {
-    if (step.test == Test::kIsNull) return cell.null ? Truth::kTrue : Truth::kFalse;
-    if (step.test == Test::kIsNotNull) return cell.null ? Truth::kFalse : Truth::kTrue;
-    if (cell.null) return Truth::kNull;
-    if (step.test == Test::kIn) return judge_in(step, cell);
-    const Constant& constant = constants_[step.constant];
-    if (constant.null) return Truth::kNull;
-    bool holds = false;
-    if (step.test == Test::kPrefix) {
-        holds = cell.bytes.size >= constant.bytes.size() &&
-                (constant.bytes.empty() ||
-                 std::memcmp(cell.bytes.data, constant.bytes.data(), constant.bytes.size()) == 0);
-    } else {
-        int result = compare(step.family, cell, constant);
-        switch (step.test) {
-            case Test::kEqual:
-                holds = result == 0;
-                break;
-            case Test::kNotEqual:
-                holds = result != 0;
-                break;
-            case Test::kLess:
-                holds = result < 0;
-                break;
-            case Test::kLessEqual:
-                holds = result <= 0;
-                break;
-            case Test::kGreater:
-                holds = result > 0;
-                break;
-            default:
-                holds = result >= 0;
-        }
-    }
-    return holds ? Truth::kTrue : Truth::kFalse;
-}
-
-Selection::Truth Selection::judge_in(const Step& step, const Cell& cell) const {
-    Family of = step.family;
-    const Constant* first = constants_.data() + step.constant;
-    const Constant* last = first + step.constants;
-    bool unknown = false;
-    if (step.constants <= kListMax) {
-        for (const Constant* one = first; one != last; one++) {
-            if (one->null) {
-                unknown = true;
-            } else if (compare(of, cell, *one) == 0) {
-                return Truth::kTrue;
-            }
-        }
-    } else {
-        // Sorted, nulls last.
-        unknown = last[-1].null;
-        const Constant* found = std::partition_point(first, last, [of, &cell](const Constant& one) {
-            return !one.null && compare(of, cell, one) > 0;
-        });
-        if (found != last && !found->null && compare(of, cell, *found) == 0) return Truth::kTrue;
-    }
-    return unknown ? Truth::kNull : Truth::kFalse;
+    return kept(rows, count, [&](std::uint32_t row) {
+        return predicate_.judge_cell(step, block.cell(row, at)) == RowPredicate::Truth::kTrue;
+    });
 }
 
 // False when no more rows are wanted.
@@ -449,13 +247,13 @@ bool Selection::take(const RowRef& row) {
         // Told by its place alone.
     } else {
         RowView view = reader_.open(row.data, row.size);
-        if (!holds([&](int column) { return cell(view, column); })) return true;
+        if (!predicate_.holds(view)) return true;
         if (!plan_.aggregates.empty()) {
             aggregate(row, view);
             return true;
         }
         if (sorts_) {
-            ordered_.push_back({cell(view, plan_.order_column), row});
+            ordered_.push_back({predicate_.cell(view, plan_.order_column), row});
             if (ordered_.size() >= ordered_room_) prune();
             return true;
         }

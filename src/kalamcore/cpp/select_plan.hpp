@@ -1,8 +1,6 @@
 // Simple SELECTs: one partition's rows, filtered, ordered, limited and counted without leaving the core.
 //
-// Rows are judged as they are stored; only what is returned is ever decoded. Values compare as the query
-// engine compares them: text and bytes by their bytes, real numbers by IEEE 754's total order, but -0.0 is
-// 0.0 in a comparison.
+// Rows are judged as they are stored (row_predicate.hpp); only what is returned is ever decoded.
 #pragma once
 
 #include <cstddef>
@@ -12,50 +10,11 @@
 #include <string_view>
 #include <vector>
 
+#include "row_predicate.hpp"
 #include "rows.hpp"
 #include "store.hpp"
 
 namespace kalam {
-
-// How the values of a type are held in a Cell, and compared.
-enum class Family : std::uint8_t { kInteger, kReal, kDecimal, kBytes };
-Family family_of(Type type);
-
-// A value to compare with, in its column's family. Never a decimal.
-struct Constant {
-    bool null = false;
-    std::int64_t integer = 0;
-    double real = 0;
-    std::string_view bytes;
-};
-
-enum class Test : std::uint8_t {
-    kAnd,
-    kOr,
-    kNot,
-    kEqual,
-    kNotEqual,
-    kLess,
-    kLessEqual,
-    kGreater,
-    kGreaterEqual,
-    kIn,
-    kPrefix,
-    kIsNull,
-    kIsNotNull
-};
-
-// One step of a predicate, which is a tree in prefix order: the parts of kAnd, kOr and kNot follow it, up to
-// the step `end` (not included). The others test `column` against `constants` constants from `constant` on.
-struct Step {
-    Test test;
-    int column = -1;
-    std::uint32_t constant = 0;
-    std::uint32_t constants = 0;
-    std::uint32_t end = 0;
-    // Of the column; set by SelectPlan::prepare.
-    Family family = Family::kInteger;
-};
 
 struct Aggregate {
     enum class Kind : std::uint8_t { kRows, kValues, kLeast, kGreatest };
@@ -77,10 +36,6 @@ struct SelectPlan {
     // `constants`: how many there are.
     void prepare(const RowLayout& layout, std::size_t constants);
 };
-
-// The bytes by which a key is found. False for a type whose keys are not looked for by a constant: real
-// numbers and decimals. REQUIRES: the constant is not null.
-bool key_of(Type type, const Constant& constant, std::string& out);
 
 // One run of a plan.
 //
@@ -109,7 +64,6 @@ class Selection final : private BlockFilter {
     const std::vector<RowRef>& extremes() const { return extremes_; }
 
   private:
-    enum class Truth : std::uint8_t { kFalse, kNull, kTrue };
     struct Ordered {
         Cell value;
         RowRef row;
@@ -117,13 +71,6 @@ class Selection final : private BlockFilter {
 
     void find_access();
     void narrow(const Step& step);
-    // `cells`: gives the cell of a column.
-    template <class Cells>
-    Truth judge(std::uint32_t at, const Cells& cells) const;
-    Truth judge_cell(const Step& step, const Cell& cell) const;
-    Truth judge_in(const Step& step, const Cell& cell) const;
-    template <class Cells>
-    bool holds(const Cells& cells) const;
     std::size_t keep(const ColumnBlock& block, std::uint32_t* rows, std::size_t count) const override;
     std::size_t keep(const Step& step, const ColumnBlock& block, std::uint32_t* rows,
                      std::size_t count) const;
@@ -136,17 +83,6 @@ class Selection final : private BlockFilter {
     Family family(int column) const {
         return family_of(reader_.layout().columns()[static_cast<std::size_t>(column)].type);
     }
-    // As RowReader::cell, without the call for what is read most.
-    Cell cell(const RowView& view, int column) const {
-        const ColumnPlan& plan = view.plan->columns[static_cast<std::size_t>(column)];
-        if (plan.source == ColumnPlan::Source::kSame && plan.stored == Type::kBigInt) {
-            Cell cell;
-            cell.null = (static_cast<std::uint8_t>(view.row[plan.null_byte]) & plan.null_mask) != 0;
-            cell.integer = load<std::int64_t>(view.row + plan.slot);
-            return cell;
-        }
-        return reader_.cell(view, static_cast<std::size_t>(column));
-    }
 
     const SelectPlan& plan_;
     const Readable& store_;
@@ -154,13 +90,13 @@ class Selection final : private BlockFilter {
     const std::uint64_t table_id_;
     const std::string_view partition_;
     const std::uint64_t snapshot_;
-    std::vector<Constant>& constants_;
+    const std::vector<Constant>& constants_;
+    const RowPredicate predicate_;
     const std::uint64_t limit_;
     const std::uint64_t offset_;
 
     bool sorts_ = false;     // the order is not the key's
     bool by_keys_ = false;   // only the rows of keys_
-    bool plain_ = false;     // the predicate is one test, or tests that are all joined by AND
     bool left_out_ = false;  // the source leaves out some of what the predicate does not hold for
     bool done_ = false;
     std::vector<std::string> keys_;

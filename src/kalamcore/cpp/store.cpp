@@ -18,19 +18,6 @@ constexpr int kOperationsAhead = 8;
 constexpr std::int64_t kLeaseMs = 10'000;
 constexpr auto kPurgeInterval = std::chrono::milliseconds(250);
 
-// Flags of an operation in the record.
-constexpr std::uint8_t kKindMask = 3;
-constexpr std::uint8_t kSamePartition = 4;
-constexpr std::uint8_t kOffsetFollows = 8;
-constexpr std::uint8_t kFlagsMax = 15;
-
-void put_row(std::string& out, std::string_view key, std::string_view row) {
-    put_varint(out, key.size());
-    out.append(key);
-    put_varint(out, row.size());
-    out.append(row);
-}
-
 RowRef reference(const StreamRow& row) {
     return {row.row.data(), row.row.size(), row.sequence, row.deleted};
 }
@@ -60,34 +47,6 @@ class StreamRows final : public RowSource {
 };
 
 }  // namespace
-
-bool OperationReader::next(RowOperation& operation) {
-    if (count_ == 0) {
-        if (!left_.empty()) throw Error("bytes follow its last operation");
-        return false;
-    }
-    count_--;
-    if (left_.empty()) throw Error("it ends before its last operation");
-    auto flags = static_cast<std::uint8_t>(left_[0]);
-    left_.remove_prefix(1);
-    if (flags > kFlagsMax || (flags & kKindMask) > 2) throw Error("an operation has unknown flags");
-    operation.kind = static_cast<OperationKind>(flags & kKindMask);
-    operation.same_partition = flags & kSamePartition;
-    operation.offset = flags & kOffsetFollows ? take_varint(left_) : next_offset_;
-    if (operation.offset < next_offset_) throw Error("an operation is out of order");
-    if (operation.same_partition) {
-        // Offsets begin with 0, so the first operation of all has nothing to repeat.
-        if (!operation.partition.data()) throw Error("its first operation names no table");
-    } else {
-        operation.table_id = take_varint(left_);
-        operation.partition = take_bytes(left_);
-    }
-    operation.key = take_bytes(left_);
-    operation.row = take_bytes(left_);
-    if (operation.key.size() > WriteBatch::kKeyBytesMax) throw Error("a key is too long");
-    next_offset_ = operation.offset + 1;
-    return true;
-}
 
 void WriteBatch::reuse(std::uint64_t snapshot) {
     snapshot_ = snapshot;
@@ -214,6 +173,7 @@ Store::Store(std::shared_ptr<FileSystem> files, std::string directory, std::shar
     load_checkpoint();
     open_log();
     published_.store(last_, std::memory_order_release);
+    opened_at_ = last_;
     std::int64_t after = lease_end_ms_ ? snowflake_of(lease_end_ms_ - 1, kSnowflakeWorkers - 1, 4095) : 0;
     snowflakes_ = std::make_unique<Snowflakes>(options.worker_id, after, clock_);
     snowflakes_->set_lease([this](std::int64_t wanted_ms) { return extend_lease(wanted_ms); }, lease_end_ms_);
@@ -279,27 +239,23 @@ void Store::replay(RecordType type, std::uint64_t lsn, std::string_view payload)
             std::uint64_t end_ms = take_u64(payload);
             if (end_ms >> 42) throw Error("its time cannot be");
             lease_end_ms_ = static_cast<std::int64_t>(end_ms);
-        } else if (type == RecordType::commit) {
+        } else if (type == RecordType::commit || type == RecordType::replacing) {
             if (lsn <= checkpoint_.lsn) return;
-            std::uint64_t first = take_u64(payload);
-            std::uint64_t taken = take_varint(payload);
-            std::uint64_t operations = take_varint(payload);
-            if (taken == 0 || operations > taken || first == 0 || first >> 63 || taken >> 62) {
-                throw Error("its sequence numbers cannot be");
-            }
-            OperationReader reader(payload, operations);
+            CommitRecord commit(payload, type == RecordType::replacing);
+            OperationReader reader(commit.body, commit.operations);
             RowOperation operation;
             Partition* partition = nullptr;
             while (reader.next(operation)) {
-                if (operation.offset >= taken) throw Error("an operation is outside of its sequence numbers");
+                if (operation.offset >= commit.taken)
+                    throw Error("an operation is outside of its sequence numbers");
                 if (!operation.same_partition) {
                     partition = memtable_->partition(operation.table_id, operation.partition);
                 }
                 Node* node = memtable_->node(partition, operation.key);
-                memtable_->push(partition, node, first + operation.offset, operation.row,
+                memtable_->push(partition, node, commit.first + operation.offset, operation.row,
                                 operation.kind == OperationKind::kDelete);
             }
-            last_ = std::max(last_, first + taken - 1);
+            last_ = std::max(last_, commit.first + commit.taken - 1);
         }
     } catch (const Error& e) {
         throw Corruption(
@@ -387,6 +343,7 @@ std::uint64_t Store::apply(const WriteBatch& batch, std::uint64_t first, CommitT
     bool stream = false;
     std::uint64_t logged = 0;
     std::int64_t now_us = 0;
+    ChangeSet* changes = nullptr;
     // In a large batch a second reader is some operations ahead, and asks for where their keys will be.
     OperationReader ahead(batch.body_, batch.operations_);
     RowOperation coming;
@@ -405,24 +362,34 @@ std::uint64_t Store::apply(const WriteBatch& batch, std::uint64_t first, CommitT
                 if (const Partition* rows = older->find(operation.table_id, operation.partition))
                     frozen.push_back(rows);
             }
+            changes = feed_.any() ? changes_of(operation, ticket) : nullptr;
         }
         std::uint64_t newest = 0;
         bool live = false;
+        std::string_view old_row;
+        StreamRowPointer old_stream_row;
         if (stream) {
             if (!ticket.streamed) now_us = stream_now_us(std::max(last_, first));
             ticket.streamed = true;
             StreamHead head = streams_.head(operation.table_id, operation.partition, operation.key, now_us);
             newest = head.sequence;
             live = head.live;
+            if (changes && live && operation.kind == OperationKind::kReplace) {
+                old_stream_row = streams_.get(operation.table_id, operation.partition, operation.key,
+                                              kAllSequences, false, now_us);
+                if (old_stream_row) old_row = old_stream_row->row;
+            }
         } else {
             node = memtable_->node(partition, operation.key);
             if (const Version* version = node->newest.load(std::memory_order_relaxed)) {
                 newest = version->sequence;
                 live = !version->deleted;
+                old_row = version->row();
             } else if (!frozen.empty() || !batch.in_segments_.empty()) {
                 NewestVersion below = newest_of(batch, operation, frozen);
                 newest = below.sequence;
                 live = below.live;
+                old_row = below.row;
             }
         }
         auto index = static_cast<std::int64_t>(operation.offset);
@@ -444,6 +411,15 @@ std::uint64_t Store::apply(const WriteBatch& batch, std::uint64_t first, CommitT
         } else {
             memtable_->push(partition, node, sequence, operation.row, deleted);
             logged++;
+            if (operation.kind == OperationKind::kReplace) {
+                bool told = operation.table_id >= kFirstTable && old_row.data();
+                ticket.replaces = ticket.replaces || told;
+                put_replaced(ticket.replaced_rows, told ? newest : 0, old_row);
+            }
+        }
+        if (changes) {
+            if (operation.kind != OperationKind::kReplace) old_row = {};
+            changes->add(operation.kind, sequence, live ? newest : 0, operation.row, old_row);
         }
         applied++;
     }
@@ -456,7 +432,7 @@ NewestVersion Store::newest_of(const WriteBatch& batch, const RowOperation& oper
     for (const Partition* rows : frozen) {
         const Node* node = rows->find(operation.key);
         const Version* version = node ? node->newest.load(std::memory_order_acquire) : nullptr;
-        if (version) return {version->sequence, !version->deleted};
+        if (version) return {version->sequence, !version->deleted, version->row()};
     }
     return batch.in_segments_.empty() ? NewestVersion() : batch.in_segments_[operation.offset];
 }
@@ -466,6 +442,7 @@ void Store::look_in_segments(WriteBatch& batch) const {
     if (looked_in_segments(batch)) return;
     std::shared_ptr<const Tiers> now = tiers();
     batch.in_segments_.clear();
+    batch.held_.clear();
     bool any = false;
     for (const WriteBatch::Use& use : batch.uses_) {
         any = any || now->segments_of(use.table_id) || cold_->has_table(use.table_id);
@@ -479,7 +456,17 @@ void Store::look_in_segments(WriteBatch& batch) const {
             if (!operation.same_partition)
                 sources =
                     PartitionSources(*now, operation.table_id, operation.partition, ~std::uint64_t{0}, true);
-            batch.in_segments_[operation.offset] = newest_in_segments(sources, operation.key);
+            NewestVersion& newest = batch.in_segments_[operation.offset];
+            newest = newest_in_segments(sources, operation.key);
+            if (operation.kind != OperationKind::kReplace || !newest.live || operation.table_id < kFirstTable)
+                continue;
+            // What is replaced goes to the log, for those who resume from there.
+            FoundRow found;
+            if (get_row(sources, now, operation.key, kAllSequences, false, found) &&
+                found.row.sequence == newest.sequence) {
+                newest.row = {found.row.data, found.row.size};
+                batch.held_.push_back(std::move(found.held));
+            }
         }
     }
     // Last: of a look that something cold was missing for, nothing counts.
@@ -510,13 +497,14 @@ void Store::undo(const WriteBatch& batch, MemTable& memtable, std::uint64_t firs
     }
 }
 
-std::uint64_t Store::append(const WriteBatch& batch, std::uint64_t first, std::uint64_t logged) {
+std::uint64_t Store::append(const WriteBatch& batch, const CommitTicket& ticket, std::uint64_t logged) {
     std::string head;
     std::string_view body = batch.body_;
     std::string filtered;
-    put_u64(head, first);
+    put_u64(head, ticket.first);
     put_varint(head, batch.operations_);
     put_varint(head, logged);
+    if (ticket.replaces) put_bytes(head, ticket.replaced_rows);
     if (logged != batch.operations_) {
         // Rows of streams are left out, and what remains tells its own places in the block of sequence
         // numbers.
@@ -544,7 +532,52 @@ std::uint64_t Store::append(const WriteBatch& batch, std::uint64_t first, std::u
         }
         body = filtered;
     }
-    return log_->append(RecordType::commit, head, body, drops_known_, batch.frees());
+    RecordType type = ticket.replaces ? RecordType::replacing : RecordType::commit;
+    return log_->append(type, head, body, drops_known_, batch.frees());
+}
+
+// Says that rows of the table came past the log: who resumes from before `last` would miss them.
+// REQUIRES: the commit lock.
+std::uint64_t Store::append_gap(std::uint64_t table_id, std::uint64_t last) {
+    std::string payload;
+    put_varint(payload, table_id);
+    put_u64(payload, last);
+    return log_->append(RecordType::gap, payload, {}, drops_known_);
+}
+
+// Where the commit tells what it changes in the operation's partition; null where nobody listens to it.
+// REQUIRES: the commit lock.
+ChangeSet* Store::changes_of(const RowOperation& operation, CommitTicket& ticket) {
+    std::shared_ptr<ChangeChannel> channel = feed_.find(operation.table_id, operation.partition);
+    if (!channel) return nullptr;
+    if (!channel->building) {
+        auto made = std::make_shared<ChangeSet>();
+        ticket.changes.emplace_back(channel, made);
+        channel->building = std::move(made);
+    }
+    return channel->building.get();
+}
+
+std::shared_ptr<ChangeReader> Store::listen(std::uint64_t table_id, std::string_view partition,
+                                            std::uint64_t id, std::shared_ptr<ChangeWaker> waker,
+                                            std::size_t bytes_max) {
+    std::shared_ptr<ChangeReader> reader;
+    std::uint64_t wanted;
+    {
+        std::lock_guard guard(commit_mutex_);
+        require_writable();
+        reader = feed_.open(table_id, partition, id, std::move(waker), bytes_max);
+        wanted = last_;
+    }
+    // What was begun before did not know of it, and is to be in every view that is pinned from here on.
+    std::unique_lock lock(pending_mutex_);
+    pending_waiters_++;
+    pending_changed_.wait(lock, [&] {
+        publish_pending();
+        return !oldest_pending_ || oldest_pending_->first > wanted;
+    });
+    pending_waiters_--;
+    return reader;
 }
 
 void Store::require_writable() const {
@@ -568,14 +601,19 @@ void Store::begin_locked(WriteBatch& batch, bool sync, CommitTicket& ticket) {
     ticket.first = std::max(last_ + 1, sequence_by_clock());
     ticket.last = batch.operations_ ? ticket.first + batch.operations_ - 1 : last_;
     std::uint64_t applied = 0;
+    auto end_building = [&ticket] {
+        for (const auto& [channel, set] : ticket.changes) channel->building.reset();
+    };
     try {
         if (!batch.definitions_.empty()) set_tables(batch, ticket);
         check_tables(batch);
         std::uint64_t logged = apply(batch, ticket.first, ticket, applied);
+        end_building();
         // Last, for only a record that was not appended can be taken back here.
         if (logged && !sync) start_housekeeper();
-        if (logged) ticket.lsn = append(batch, ticket.first, logged);
+        if (logged) ticket.lsn = append(batch, ticket, logged);
     } catch (...) {
+        end_building();
         undo(batch, *ticket.memtable, ticket.first, applied);
         restore_tables(ticket);
         throw;
@@ -683,6 +721,10 @@ void Store::publish_pending() {
             // What could not go now goes with a later commit.
         }
         published_.store(ticket->last, std::memory_order_release);
+        for (const auto& [channel, set] : ticket->changes) {
+            set->last = ticket->last;
+            feed_.publish(*channel, set);
+        }
         unlink(*ticket);
         published = true;
     }

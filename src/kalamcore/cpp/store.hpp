@@ -23,12 +23,14 @@
 
 #include "arrow_export.hpp"
 #include "arrow_import.hpp"
+#include "change_feed.hpp"
 #include "checkpoint_file.hpp"
 #include "clock.hpp"
 #include "ids.hpp"
 #include "memtable.hpp"
 #include "random.hpp"
 #include "readable.hpp"
+#include "row_operations.hpp"
 #include "streams.hpp"
 #include "tiers.hpp"
 #include "vfs.hpp"
@@ -36,19 +38,8 @@
 
 namespace kalam {
 
-// The values are part of the log's format.
-enum class OperationKind : std::uint8_t { kInsert = 0, kReplace = 1, kDelete = 2 };
-
-// One operation of a commit, as it stands in the record.
-struct RowOperation {
-    OperationKind kind = OperationKind::kInsert;
-    bool same_partition = false;  // table and partition are the previous operation's
-    std::uint64_t offset = 0;     // its sequence number is the commit's first plus this
-    std::uint64_t table_id = 0;
-    std::string_view partition;
-    std::string_view key;
-    std::string_view row;
-};
+// Tables of lower ids are the database's own: nobody listens to them.
+inline constexpr std::uint64_t kFirstTable = 100;
 
 // A store that owns its directory, or one beside the owner that changes nothing: as of the last checkpoint,
 // or, where nobody writes meanwhile, with what the log tells behind it.
@@ -60,20 +51,6 @@ struct TableDescription {
     std::vector<std::string> column_names;
     // How long a tombstone stays in hot segments that nothing older stands behind; negative: for good.
     std::int64_t deleted_retention_ms = -1;
-};
-
-// Reads the operations of a record one after the other; drawn in docs/formats.md.
-// Never reads outside of `body`, whatever it holds.
-class OperationReader {
-  public:
-    OperationReader(std::string_view body, std::uint64_t count) : left_(body), count_(count) {}
-    // False at the end. Throws Error where the bytes are no operations.
-    bool next(RowOperation& operation);
-
-  private:
-    std::string_view left_;
-    std::uint64_t count_;
-    std::uint64_t next_offset_ = 0;
 };
 
 // The operations of one commit, encoded before any lock.
@@ -119,8 +96,6 @@ class WriteBatch {
     std::size_t bytes() const { return body_.size(); }
     std::uint64_t snapshot() const { return snapshot_; }
 
-    static constexpr std::size_t kKeyBytesMax = 1u << 26;
-
   private:
     friend class Store;
     friend class Transaction;
@@ -155,6 +130,8 @@ class WriteBatch {
     // What segments have of its keys, an operation each, as of the tiers' generation; none where they have
     // nothing of its tables.
     std::vector<NewestVersion> in_segments_;
+    // What the rows among them that are to be replaced stand in.
+    std::vector<std::shared_ptr<const void>> held_;
     std::uint64_t probed_generation_ = 0;
 };
 
@@ -181,11 +158,19 @@ struct CommitTicket {
     CommitTicket* older = nullptr;
     CommitTicket* newer = nullptr;
     std::vector<std::pair<std::uint64_t, std::optional<TableState>>> replaced;  // definitions, to be restored
+    // The rows that it replaces, as they go to the log, and whether any of them is told.
+    std::string replaced_rows;
+    bool replaces = false;
+    // What those who listen get once it is published.
+    std::vector<std::pair<std::shared_ptr<ChangeChannel>, std::shared_ptr<ChangeSet>>> changes;
 };
 
 struct StoreOptions {
     std::uint64_t wal_file_bytes = 64u << 20;
     std::uint64_t stream_bytes_max = 64u << 20;
+    // Of the log, so much is kept for changes_between: bytes, and how old.
+    std::uint64_t history_bytes = 0;
+    std::int64_t history_ms = 0;
     // What a commit with sync=false wrote is on the disk within this time.
     std::int64_t sync_interval_ms = 100;
     int worker_id = 0;
@@ -341,6 +326,18 @@ class Store final : public Readable {
                                        batch_rows);
     }
 
+    // Listens to a partition: whoever pins a view after this returns, gets every commit behind that view from
+    // the reader, and some before it. Waits for commits on their way. As ChangeFeed::open.
+    std::shared_ptr<ChangeReader> listen(std::uint64_t table_id, std::string_view partition, std::uint64_t id,
+                                         std::shared_ptr<ChangeWaker> waker, std::size_t bytes_max);
+    ChangeFeed& feed() { return feed_; }
+    // What commits changed in a partition behind `after` and up to `until`, which is published; a set each,
+    // or one for all of a STREAM. Throws HistoryGone where not all of it is known any more, IoError,
+    // Corruption.
+    std::vector<std::shared_ptr<const ChangeSet>> changes_between(std::uint64_t table_id,
+                                                                  std::string_view partition,
+                                                                  std::uint64_t after, std::uint64_t until);
+
     // Writes what memory holds to hot segments, and lets go of the log up to there. Returns the rows written.
     // Throws IoError where there was no room, and nothing has changed then; Poisoned.
     std::uint64_t checkpoint();
@@ -427,7 +424,8 @@ class Store final : public Readable {
                      std::vector<std::uint64_t>& made, std::vector<std::uint64_t>& removed);
     void discard(const std::vector<std::uint64_t>& made, bool named);
     bool in_memory(const HotSegment& segment, std::uint64_t keys_max) const;
-    void begin_load(const std::shared_ptr<HotSegment>& segment, std::uint32_t version, CommitTicket& ticket);
+    std::uint64_t begin_load(const std::shared_ptr<HotSegment>& segment, std::uint32_t version,
+                             CommitTicket& ticket);
     void end_load(const HotSegment& segment, CommitTicket& ticket, bool done);
     void enqueue(CommitTicket& ticket);
     void install(const Tiers& written, std::shared_ptr<const SegmentMap> segments,
@@ -443,7 +441,11 @@ class Store final : public Readable {
     std::uint64_t apply(const WriteBatch& batch, std::uint64_t first, CommitTicket& ticket,
                         std::uint64_t& applied);
     void undo(const WriteBatch& batch, MemTable& memtable, std::uint64_t first, std::uint64_t operations);
-    std::uint64_t append(const WriteBatch& batch, std::uint64_t first, std::uint64_t logged);
+    std::uint64_t first_sequence(std::uint64_t file);
+    void forget_old_history();
+    ChangeSet* changes_of(const RowOperation& operation, CommitTicket& ticket);
+    std::uint64_t append_gap(std::uint64_t table_id, std::uint64_t last);
+    std::uint64_t append(const WriteBatch& batch, const CommitTicket& ticket, std::uint64_t logged);
     std::uint64_t append_lease(std::int64_t end_ms);
     std::int64_t extend_lease(std::int64_t wanted_ms);
     void publish_pending();
@@ -474,6 +476,11 @@ class Store final : public Readable {
     BlockCache cold_cache_;
     const std::shared_ptr<ColdRegistry> cold_;
     Streams streams_;
+    ChangeFeed feed_;
+    std::uint64_t opened_at_ = 0;  // the last sequence number of earlier lives
+    // The sequence number of the first commit in each file of the log that was asked for.
+    std::mutex first_sequences_mutex_;
+    std::unordered_map<std::uint64_t, std::uint64_t> first_sequences_;
     std::unique_ptr<Log> log_;
     std::atomic<std::uint64_t> published_{0};
     std::atomic<bool> closed_{false};

@@ -1,5 +1,6 @@
 #include "streams.hpp"
 
+#include <algorithm>
 #include <limits>
 
 #include "errors.hpp"
@@ -75,6 +76,7 @@ void Streams::remove(Table& table, Entry* entry) {
     }
     bytes_.fetch_sub(entry->row.size() + kVersionBytes, std::memory_order_relaxed);
     std::uint64_t sequence = entry->sequence;
+    table.over = std::max(table.over, sequence);
     table.versions.erase(sequence);
     if (part.rows.empty()) table.parts.erase(table.parts.find(part.name));
 }
@@ -92,7 +94,7 @@ void Streams::remove_key(Table& table, Entry* newest) {
 StreamHead Streams::head(std::uint64_t table_id, std::string_view partition, std::string_view key,
                          std::int64_t now_us) const {
     std::lock_guard guard(mutex_);
-    const Table* table;
+    const Table* table = nullptr;
     const Part* part = find(table_id, partition, &table);
     if (!part) return {};
     auto row = part->rows.find(key);
@@ -151,11 +153,14 @@ void Streams::pop(std::uint64_t table_id, std::string_view partition, std::strin
     if (part == table->second.parts.end()) return;
     auto place = part->second.rows.find(key);
     if (place == part->second.rows.end()) return;
+    // What was never published is not over.
+    std::uint64_t over = table->second.over;
     for (Entry* entry = place->second; entry && entry->sequence >= from;) {
         Entry* older = entry->older;
         if (entry->sequence <= to) remove(table->second, entry);
         entry = older;
     }
+    table->second.over = over;
 }
 
 void Streams::settle_rows(std::uint64_t table_id, std::string_view partition, std::uint64_t published) {
@@ -259,6 +264,26 @@ std::uint64_t Streams::count(std::uint64_t table_id, std::string_view partition,
     for (auto& [key, newest] : part->rows)
         rows += visible(newest, snapshot, false, *table, now_us) != nullptr;
     return rows;
+}
+
+void Streams::changes_between(std::uint64_t table_id, std::string_view partition, std::uint64_t after,
+                              std::uint64_t until, ChangeSet& changes) const {
+    std::lock_guard guard(mutex_);
+    const Table* table = nullptr;
+    find(table_id, partition, &table);
+    if (!table) return;
+    if (after < table->over) throw HistoryGone("rows of the STREAM table are over since then");
+    for (auto at = table->versions.upper_bound(after); at != table->versions.end() && at->first <= until;
+         ++at) {
+        const Entry& entry = *at->second;
+        if (entry.part->name != partition) continue;
+        const Entry* older = entry.older && !entry.older->deleted ? entry.older : nullptr;
+        auto kind = entry.deleted ? OperationKind::kDelete
+                    : older       ? OperationKind::kReplace
+                                  : OperationKind::kInsert;
+        changes.add(kind, entry.sequence, older ? older->sequence : 0, entry.row,
+                    kind == OperationKind::kReplace ? std::string_view(older->row) : std::string_view());
+    }
 }
 
 std::vector<std::string> Streams::partitions(std::uint64_t table_id, std::uint64_t snapshot) const {

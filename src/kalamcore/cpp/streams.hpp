@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "change_feed.hpp"
 #include "memtable.hpp"
 
 namespace kalam {
@@ -78,6 +79,11 @@ class Streams {
                         std::int64_t now_us) const;
     std::vector<std::string> partitions(std::uint64_t table_id, std::uint64_t snapshot) const;
 
+    // What changed in a partition behind `after` and up to `until`. Throws HistoryGone where some of it is
+    // over.
+    void changes_between(std::uint64_t table_id, std::string_view partition, std::uint64_t after,
+                         std::uint64_t until, ChangeSet& changes) const;
+
     std::uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
     std::uint64_t rows() const { return rows_.load(std::memory_order_relaxed); }
 
@@ -101,6 +107,8 @@ class Streams {
         StreamOptions options;
         std::map<std::string, Part, std::less<>> parts;
         std::map<std::uint64_t, std::shared_ptr<Entry>> versions;
+        // The newest version that is over.
+        std::uint64_t over = 0;
     };
 
     const Part* find(std::uint64_t table_id, std::string_view partition, const Table** table) const;

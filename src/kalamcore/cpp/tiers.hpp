@@ -37,10 +37,12 @@ struct Tiers {
     }
 };
 
-// The newest version of a key, as a writer asks for it; `sequence` 0: there is none.
+// The newest version of a key, as a writer asks for it; `sequence` 0: there is none. `row`: where it is in
+// memory; null where it is not.
 struct NewestVersion {
     std::uint64_t sequence = 0;
     bool live = false;
+    std::string_view row = {};
 };
 
 // The rows of a partition in one segment.

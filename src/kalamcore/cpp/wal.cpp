@@ -29,6 +29,7 @@
 #include "crc32c.hpp"
 #include "errors.hpp"
 #include "log_format.hpp"
+#include "log_history.hpp"
 #include "log_recovery.hpp"
 
 namespace kalam {
@@ -44,6 +45,7 @@ constexpr std::uint64_t growth_bytes_max = 4u << 20;
 // Smaller files are quickly made when they are needed, without a thread.
 constexpr std::uint64_t spare_bytes_min = 4u << 20;
 constexpr std::size_t kept_buffer_bytes_max = 4u << 20;
+constexpr std::uint64_t read_bytes = 1u << 20;
 // Every file keeps room for the mark of a clean close, so that closing needs none, and for records that free.
 constexpr std::uint64_t close_mark_bytes = record_header_bytes;
 constexpr std::uint64_t kept_back_bytes_max = 64u << 10;
@@ -228,6 +230,7 @@ class FileLog final : public Log {
           directory_(std::move(directory)),
           file_bytes_(std::max<std::uint64_t>(options.file_bytes, file_header_bytes + 64)),
           kept_back_bytes_(std::min(file_bytes_ / 4, kept_back_bytes_max)),
+          history_bytes_max_(options.history_bytes),
           random_(std::move(random)),
           spare_maker_(std::make_unique<SpareMaker>(files_, directory_, file_bytes_)) {}
 
@@ -251,6 +254,10 @@ class FileLog final : public Log {
     std::uint64_t durable() const override { return durable_.load(std::memory_order_acquire); }
     std::uint64_t bytes() const override;
     void release(std::uint64_t lsn) override { let_go(lsn, false); }
+    std::vector<LogFile> hold_files() override;
+    void release_files() override;
+    void read(std::uint64_t number, const Reading& visit) override;
+    void forget_history(std::uint64_t number) override;
     void roll() override;
     void wipe(std::uint64_t lsn) override;
     void close() override;
@@ -283,6 +290,10 @@ class FileLog final : public Log {
     void cut_file(std::uint64_t number, std::uint64_t bytes);
     void wipe(std::uint64_t offset, std::size_t size);
     void let_go(std::uint64_t lsn, bool zeroed);
+    void trim_history(bool zeroed);
+    bool free_history();
+    template <typename Step>
+    void prepare_with_history(Step&& step);
     void zero_and_remove(const std::string& path);
     void begin_syncing();
     void end_syncing();
@@ -294,6 +305,7 @@ class FileLog final : public Log {
     const std::string directory_;
     const std::uint64_t file_bytes_;
     const std::uint64_t kept_back_bytes_;
+    const std::uint64_t history_bytes_max_;
     const std::shared_ptr<RandomSource> random_;
     const pid_t owner_ = ::getpid();
     // Thrown where there is no memory to say more.
@@ -320,8 +332,12 @@ class FileLog final : public Log {
     std::string poison_;
     std::vector<Dropped> dropped_;    // in order; grows only as disks fill again and again
     std::vector<LogFileExtent> old_;  // older files, oldest first
-    std::shared_ptr<File> file_;      // replaced by the writer under mutex_
-    LogFileExtent current_;           // the same; used_bytes is the writer's own `position_`, published
+    LogHistory history_{*files_, directory_};
+    std::uint64_t forgotten_ = 0;  // files of the history up to this number are not to be kept
+    int held_ = 0;                 // by who reads files: none is given up
+    bool zeroing_ = false;         // what is given up now is overwritten first
+    std::shared_ptr<File> file_;   // replaced by the writer under mutex_
+    LogFileExtent current_;        // the same; used_bytes is the writer's own `position_`, published
 
     // The writer's own.
     std::string writing_buffer_;
@@ -355,6 +371,7 @@ void FileLog::recover(const Visitor& visit, LogRecovery& recovery) {
     for (const std::string& name : files_->list(directory_)) {
         if (name.starts_with("spare-") && name.ends_with(".log")) files_->remove(directory_ + "/" + name);
     }
+    history_.load(replay.files.empty() ? 1 : replay.files.front().number);
     next_lsn_ = replay.last_lsn + 1;
     last_ = written_ = durable_ = handed_ = replay.last_lsn;
     try {
@@ -447,7 +464,7 @@ void FileLog::start_file(std::uint64_t number, std::uint64_t first_lsn, std::str
             path = spares_.next_path();
             prepare([&] { file = files_->open(path, OpenMode::create); });
         }
-        prepare([&] {
+        prepare_with_history([&] {
             if (file->size() < needed) {
                 const std::uint64_t wanted =
                     std::max(needed, cramped ? 0 : std::min(file_bytes_, growth_bytes_min));
@@ -660,7 +677,7 @@ void FileLog::write_run(std::string_view run, std::uint64_t last_lsn, std::uint6
         const std::uint64_t step = std::clamp(allocated_, growth_bytes_min, growth_bytes_max);
         const std::uint64_t least = needed + kept_back_bytes_;
         const auto grow = [&](std::uint64_t size) {
-            prepare([&] { file_->preallocate(size); });
+            prepare_with_history([&] { file_->preallocate(size); });
             allocated_ = size;
         };
         try {
@@ -787,29 +804,138 @@ void FileLog::let_go(std::uint64_t lsn, bool zeroed) {
     while (!old_.empty()) {
         const std::uint64_t next_first = old_.size() > 1 ? old_[1].first_lsn : current_.first_lsn;
         if (next_first > lsn + 1) break;
-        const std::string path = path_of(old_.front().number);
-        // Looking at it changes nothing: where no more files can be opened, it is released another time.
+        try {
+            history_.keep(old_.front());
+            old_.erase(old_.begin());
+        } catch (const std::exception& error) {
+            poison(error.what());
+            throw;
+        }
+    }
+    if (zeroed) forgotten_ = std::max(forgotten_, current_.number - 1);
+    trim_history(zeroed);
+}
+
+// Gives up what is more than is to be kept, the oldest first. REQUIRES: mutex_ is held.
+void FileLog::trim_history(bool zeroed) {
+    while (!history_.empty() && !held_ &&
+           (history_.bytes() > history_bytes_max_ || history_.files().front().number <= forgotten_)) {
+        const std::string path = history_.path_of(history_.files().front().number);
+        // Looking at it changes nothing: where no more files can be opened, it is given up another time.
         const bool is_full_size =
             file_bytes_ >= spare_bytes_min && files_->open(path, OpenMode::read)->size() == file_bytes_;
         const std::string spare = spares_.next_path();
         try {
-            if (is_full_size || zeroed) {
-                files_->rename(path, spare);
-            } else {
-                files_->remove(path);
-            }
             // Before its bytes are overwritten, so that no crash brings the file back under its old name.
-            files_->sync_directory(directory_);
-            old_.erase(old_.begin());
+            history_.give_up_oldest(spare);
             if (zeroed) {
                 zero_and_remove(spare);
-            } else if (is_full_size && !spares_.recycle(spare)) {
+            } else if (!is_full_size || !spares_.recycle(spare)) {
                 files_->remove(spare);
             }
         } catch (const std::exception& error) {
             poison(error.what());
             throw;
         }
+    }
+}
+
+void FileLog::forget_history(std::uint64_t number) {
+    const std::lock_guard<std::mutex> hold(mutex_);
+    if (!poison_.empty()) return;
+    forgotten_ = std::max(forgotten_, number);
+    trim_history(false);
+}
+
+// What others might want to read back makes room for what is to be written. False where there is none of it.
+bool FileLog::free_history() {
+    const std::lock_guard<std::mutex> hold(mutex_);
+    if (history_.empty() || held_) return false;
+    history_.remove_all();
+    return true;
+}
+
+// As prepare; where there is no room, the history is given up and the step is done again.
+template <typename Step>
+void FileLog::prepare_with_history(Step&& step) {
+    try {
+        prepare(step);
+    } catch (const NoRoom& no_room) {
+        if (!is_no_room(no_room.error) || !free_history()) throw;
+        prepare(step);
+    }
+}
+
+std::vector<LogFile> FileLog::hold_files() {
+    const std::lock_guard<std::mutex> hold(mutex_);
+    std::vector<LogFile> files;
+    for (const LogFileExtent& file : history_.files()) files.push_back({file.number, file.first_lsn});
+    for (const LogFileExtent& file : old_) files.push_back({file.number, file.first_lsn});
+    files.push_back({current_.number, current_.first_lsn});
+    held_++;
+    return files;
+}
+
+void FileLog::release_files() {
+    const std::lock_guard<std::mutex> hold(mutex_);
+    held_--;
+    sync_done_.notify_all();
+    if (poison_.empty()) trim_history(zeroing_);
+}
+
+void FileLog::read(std::uint64_t number, const Reading& visit) {
+    std::unique_ptr<File> file;
+    std::string path;
+    std::uint64_t end = 0;
+    std::uint64_t end_lsn = std::numeric_limits<std::uint64_t>::max();
+    {
+        const std::lock_guard<std::mutex> hold(mutex_);
+        const LogFileExtent* wanted = nullptr;
+        // What the next file begins with was copied there by a recovery, and counts there alone.
+        const auto look = [&](const LogFileExtent& one) {
+            if (one.number == number) wanted = &one;
+            if (one.number == number + 1) end_lsn = one.first_lsn;
+        };
+        for (const LogFileExtent& one : history_.files()) look(one);
+        const bool kept = wanted != nullptr;
+        for (const LogFileExtent& one : old_) look(one);
+        look(current_);
+        if (!wanted) throw Error("the log has no file " + std::to_string(number) + " any more");
+        path = kept ? history_.path_of(number) : path_of(number);
+        end = wanted->used_bytes;
+        file = files_->open(path, OpenMode::read);
+    }
+    std::string buffer(file_header_bytes, '\0');
+    buffer.resize(file->read_at(0, buffer.data(), buffer.size()));
+    const std::uint64_t salt = decode_file_header(path, buffer).salt;
+    buffer.clear();
+    std::uint64_t position = file_header_bytes;  // of what is read next
+    std::size_t at = 0;                          // in the buffer
+    // Reads on, until so many bytes are at hand or the file ends.
+    const auto have = [&](std::uint64_t bytes) {
+        if (buffer.size() - at >= bytes) return true;
+        buffer.erase(0, at);
+        at = 0;
+        const std::size_t before = buffer.size();
+        const std::uint64_t step =
+            std::min(std::max<std::uint64_t>(bytes, read_bytes), end > position ? end - position : 0);
+        buffer.resize(before + static_cast<std::size_t>(step));
+        const std::size_t got = file->read_at(position, buffer.data() + before, buffer.size() - before);
+        buffer.resize(before + got);
+        position += got;
+        return buffer.size() >= bytes;
+    };
+    while (have(record_header_bytes)) {
+        const auto header = decode_record_header(std::string_view(buffer).substr(at), salt);
+        if (!header || header->lsn >= end_lsn || !have(record_bytes(header->payload_bytes))) break;
+        const auto record = decode_record(std::string_view(buffer).substr(at), salt);
+        if (!record) {
+            throw Corruption(path, position - (buffer.size() - at),
+                             "a record of the log's history does not verify");
+        }
+        const std::string_view payload(buffer.data() + at + record_header_bytes, record->payload_bytes);
+        if (!visit(static_cast<RecordType>(record->type), record->lsn, payload)) return;
+        at += static_cast<std::size_t>(record_bytes(record->payload_bytes));
     }
 }
 
@@ -828,7 +954,27 @@ void FileLog::zero_and_remove(const std::string& path) {
 }
 
 void FileLog::wipe(std::uint64_t lsn) {
-    let_go(lsn, true);
+    {
+        const std::lock_guard<std::mutex> hold(mutex_);
+        zeroing_ = true;
+    }
+    try {
+        for (;;) {
+            let_go(lsn, true);
+            Lock lock(mutex_);
+            if (history_.empty()) break;
+            // Somebody reads it, and is soon done.
+            while (held_) sync_done_.wait(lock);
+        }
+    } catch (...) {
+        const std::lock_guard<std::mutex> hold(mutex_);
+        zeroing_ = false;
+        throw;
+    }
+    {
+        const std::lock_guard<std::mutex> hold(mutex_);
+        zeroing_ = false;
+    }
     spares_.settle();
 }
 

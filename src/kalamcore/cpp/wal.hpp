@@ -31,10 +31,21 @@
 
 namespace kalam {
 
-enum class RecordType : std::uint8_t { commit = 1, id_lease = 2, clean_close = 3 };
+// `replacing`: a commit that also tells the rows it replaced. `gap`: rows of a table came that no record
+// tells.
+enum class RecordType : std::uint8_t { commit = 1, id_lease = 2, clean_close = 3, replacing = 4, gap = 5 };
 
 struct LogOptions {
     std::uint64_t file_bytes = 64u << 20;
+    // Of files that are no longer needed, so many bytes are kept to be read back; where room is lacking they
+    // are given up first.
+    std::uint64_t history_bytes = 0;
+};
+
+// A file of the log, by its number, and the number of its first record.
+struct LogFile {
+    std::uint64_t number = 0;
+    std::uint64_t first_lsn = 0;
 };
 
 // What recovery found and did. `torn_bytes` is 0 when the log ended whole.
@@ -79,10 +90,20 @@ class Log {
     virtual std::uint64_t bytes() const = 0;
     // Records up to `lsn` are no longer needed: files that hold nothing else are recycled or removed.
     virtual void release(std::uint64_t lsn) = 0;
+    // What is kept, oldest first, with what was needed no longer. Until release_files none of them is given
+    // up, though it may be asked for.
+    virtual std::vector<LogFile> hold_files() = 0;
+    virtual void release_files() = 0;
+    // Shows the records of one of them that are written by now, in order, until `visit` gives false.
+    // REQUIRES: it is held. Throws Corruption, IoError.
+    using Reading = std::function<bool(RecordType, std::uint64_t lsn, std::string_view payload)>;
+    virtual void read(std::uint64_t number, const Reading& visit) = 0;
+    // Of what is no longer needed, files up to the one with this number are not to be kept.
+    virtual void forget_history(std::uint64_t number) = 0;
     // Ends the present file and starts the next, so that a release can let go of all that was written before.
     virtual void roll() = 0;
     // As release, but what is let go is overwritten with zeros before this returns, that of earlier releases
-    // too, and no file is kept for later.
+    // too, and no file is kept for later, nor to be read back.
     virtual void wipe(std::uint64_t lsn) = 0;
     // Flushes, marks the end as clean and closes; no error if that has happened. Throws if it failed.
     // Destruction without it loses what was not flushed, as a crash would.

@@ -50,6 +50,9 @@ class SystemSource(Protocol):
     def jobs(self) -> Iterable[Job]:
         """The jobs that the reader may know of, the oldest first."""
 
+    def live_queries(self) -> list[Row]:
+        """The rows of system.live_queries."""
+
     def users(self) -> list[Row]:
         """The rows of system.users."""
 
@@ -90,8 +93,8 @@ def _columns(columns: str) -> tuple[tuple[str, DataType, bool], ...]:
     return tuple((name.rstrip("!"), types[type_], not name.endswith("!")) for name, type_ in parts)
 
 
-def _nothing_yet(_: SystemSource) -> list[Row]:
-    return []
+def _live_queries(source: SystemSource) -> list[Row]:
+    return source.live_queries()
 
 
 def _users(source: SystemSource) -> list[Row]:
@@ -358,7 +361,7 @@ _TABLES: dict[str, _SystemTable] = {
             "live_id! TEXT, user_id! TEXT, namespace_id! TEXT, table_name! TEXT, query! TEXT, "
             "options JSON, changes! BIGINT, created_at! TIMESTAMP, last_change_at TIMESTAMP"
         ),
-        _nothing_yet,
+        _live_queries,
     ),
     "system.audit_log": _SystemTable(
         _columns(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kalamcore import errors as core
 from kalamcore.store import Store, View, WriteBatch
@@ -16,7 +16,11 @@ from kalamcore.system import Clock, FileSystem, RandomSource
 from kalamdb.engine.core_errors import core_errors_translated, translated
 from kalamdb.engine.directory import Directory
 from kalamdb.engine.tables import TableRows
+from kalamdb.errors import SubscriptionLagged
 from kalamdb.schema import TableKind, TableSchema
+
+if TYPE_CHECKING:
+    from kalamcore.changes import ChangeSet
 
 _RETENTION_H_MAX = 1 << 40
 """Longer ones are as good as for ever, and their milliseconds must fit."""
@@ -38,6 +42,8 @@ class Engine:
         hot_cache_bytes: int = 64 << 20,
         cold_cache_bytes: int = 64 << 20,
         deleted_retention_h: int = 168,
+        change_retention_bytes: int = 0,
+        change_retention_h: int = 0,
         clock: Clock | None = None,
         random: RandomSource | None = None,
         access: str = "own",
@@ -62,6 +68,8 @@ class Engine:
                     memtable_bytes=memtable_bytes,
                     hot_cache_bytes=hot_cache_bytes,
                     cold_cache_bytes=cold_cache_bytes,
+                    history_bytes=change_retention_bytes,
+                    history_ms=change_retention_h * 3_600_000,
                     access=access,
                 )
             except BaseException:
@@ -154,6 +162,21 @@ class Engine:
                 files.remove(os.path.join(self.directory.wal, name))
             if kept:
                 files.sync_directory(self.directory.wal)
+        except core.CoreError as error:
+            raise translated(error) from error
+
+    def changes_between(
+        self, schema: TableSchema, partition: bytes, after: int, until: int
+    ) -> list[ChangeSet]:
+        """What commits changed in a partition behind the sequence number `after` and up to `until`, oldest first.
+
+        Raises SubscriptionLagged where not all of it is kept any more."""
+        from kalamcore.changes import changes_between
+
+        try:
+            return changes_between(self.store, schema.table_id, partition, after, until)
+        except core.HistoryGoneError as error:
+            raise SubscriptionLagged(f"{error}; begin anew with a snapshot") from error
         except core.CoreError as error:
             raise translated(error) from error
 

@@ -16,9 +16,11 @@ _KINDS = {
     "CheckStorage": "STORAGE CHECK",
     "BulkInsert": "INSERT",
 }
-_ABOUT = ("table", "view", "user", "storage", "name", "namespace", "job_id", "uri")
+_ABOUT = ("table", "view", "user", "storage", "name", "namespace", "job_id", "live_id", "uri")
 """Fields of a statement that tell what it is about, the first that is there."""
-_WITH_A_ROW_OF_ITS_OWN = frozenset({"Backup", "Restore", "ExportUserData", "EraseUserData", "KillJob"})
+_WITH_A_ROW_OF_ITS_OWN = frozenset(
+    {"Backup", "Restore", "ExportUserData", "EraseUserData", "KillJob", "KillLiveQuery"}
+)
 """What changes no catalog, so that its row is a commit by itself, once it is done."""
 
 

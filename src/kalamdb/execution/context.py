@@ -99,6 +99,15 @@ class Services(Protocol):
     def password_changed(self, user: str) -> None:
         """Told of a new password: earlier failures to log in do not count any more."""
 
+    def live_queries(self, user: str | None) -> list[tuple[object, ...]]:
+        """The rows of system.live_queries: of a user, or of all."""
+
+    def listeners(self, table_id: int) -> int:
+        """How many live queries are open on a table."""
+
+    def kill_live_query(self, live_id: str, user: str, rights: Rights) -> None:
+        """End a live query. Raises UndefinedObject."""
+
     def wrote(self, rows: int) -> None:
         """Told of rows that are about to be written."""
 

@@ -10,6 +10,7 @@ from kalamdb.auth import Action, authorize, undefined_table
 from kalamdb.catalog.catalog import Catalog, CatalogChange, View
 from kalamdb.engine.tables import TableRows
 from kalamdb.errors import (
+    DependentObjects,
     DuplicateObject,
     InvalidDefinition,
     NotNullViolation,
@@ -89,6 +90,8 @@ def drop_namespace(statement: DropNamespace, context: Context) -> Result:
         if statement.if_exists and name not in catalog.namespaces:
             return catalog, []
         dropped[:] = catalog.tables_in(name)
+        for schema in dropped if statement.cascade else ():
+            _check_nobody_listens(schema, context)
         return catalog.drop_namespace(name, context.now, cascade=statement.cascade)
 
     def definitions(batch: WriteBatch, catalog: Catalog) -> None:
@@ -259,6 +262,7 @@ def drop_table(statement: DropTable, context: Context) -> Result:
             raise InvalidDefinition(
                 f"{schema.qualified_name} is a {schema.kind.name} table; use DROP {schema.kind.name} TABLE"
             )
+        _check_nobody_listens(schema, context)
         dropped[:] = [schema]
         return catalog.drop_table(namespace, schema.name, context.now)
 
@@ -269,6 +273,16 @@ def drop_table(statement: DropTable, context: Context) -> Result:
     context.change_catalog(statement, change, definitions)
     context.services.clean(dropped, context.user)
     return Result.affected(0, f"Dropped table {namespace}.{statement.table.name}")
+
+
+def _check_nobody_listens(schema: TableSchema, context: Context) -> None:
+    listeners = context.services.listeners(schema.table_id)
+    if listeners:
+        raise DependentObjects(
+            f"cannot drop table {schema.qualified_name}: {listeners} live "
+            f"{'query is' if listeners == 1 else 'queries are'} open on it; close them, or end them with KILL "
+            "LIVE QUERY (system.live_queries lists them)"
+        )
 
 
 # ALTER TABLE

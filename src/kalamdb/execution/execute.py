@@ -70,6 +70,7 @@ EXECUTORS: Mapping[str, tuple[str, str]] = {
     "CompactAll": ("jobs", "compact"),
     "ShowJobs": ("jobs", "show_jobs"),
     "KillJob": ("jobs", "kill_job"),
+    "KillLiveQuery": ("live", "kill_live_query"),
     "Checkpoint": ("jobs", "checkpoint"),
     "CreateStorage": ("storage", "create_storage"),
     "AlterStorage": ("storage", "alter_storage"),

@@ -273,6 +273,10 @@ class _SystemView:
         everybodys = may(self.context.rights, Action.SEE_ALL_JOBS)
         return self.context.services.jobs.jobs(None if everybodys else self.context.user)
 
+    def live_queries(self) -> list[tuple[object, ...]]:
+        everybodys = may(self.context.rights, Action.SEE_ALL_LIVE_QUERIES)
+        return self.context.services.live_queries(None if everybodys else self.context.user)
+
     def users(self) -> list[tuple[object, ...]]:
         return [
             (

@@ -46,7 +46,7 @@ ARROW_ROWS = 4096
 """Results of more rows are kept as Arrow columns until somebody asks for tuples."""
 PLANS_MAX = 4096
 
-_SYSTEM_NAMESPACES = frozenset({"system", "information_schema", "all_users"})
+OTHER_NAMESPACES = frozenset({"system", "information_schema", "all_users"})
 _TESTS = {
     "=": native.EQUAL, "<>": native.NOT_EQUAL, "<": native.LESS, "<=": native.LESS_EQUAL, ">": native.GREATER,
     ">=": native.GREATER_EQUAL,
@@ -56,8 +56,8 @@ _NEVER_COMPARED = frozenset({TypeName.DECIMAL})
 _NO_EXTREMES = frozenset({TypeName.FLOAT, TypeName.DOUBLE, TypeName.UUID, TypeName.JSON})
 
 
-class _NotNative(Exception):
-    pass
+class NotNative(Exception):
+    """The query engine has to answer."""
 
 
 class Plan:
@@ -220,7 +220,7 @@ def _planned(database: Database, simple: SimpleSelect, namespace: str) -> Plan:
     plan = Plan(catalog, namespace, database.engine.store)
     try:
         _fill(plan, database, simple, namespace)
-    except (_NotNative, core.ValueMismatchError):
+    except (NotNative, core.ValueMismatchError):
         plan.core = None
     plans = database.select_plans
     if len(plans) >= PLANS_MAX or any(one.catalog is not catalog for one in _some(plans)):
@@ -240,13 +240,13 @@ def _some(plans: dict[tuple[SimpleSelect, str], Plan]) -> list[Plan]:
 
 def _fill(plan: Plan, database: Database, simple: SimpleSelect, namespace: str) -> None:
     namespace = simple.namespace or namespace
-    if namespace in _SYSTEM_NAMESPACES or plan.catalog.view(namespace, simple.table) is not None:
-        raise _NotNative
+    if namespace in OTHER_NAMESPACES or plan.catalog.view(namespace, simple.table) is not None:
+        raise NotNative
     schema = plan.catalog.table(namespace, simple.table)
     if schema is None or (simple.everybody and schema.kind is not TableKind.USER):
-        raise _NotNative
+        raise NotNative
     plan.schema, plan.everybody = schema, simple.everybody
-    names = _Names(schema, simple)
+    names = Names(schema, simple)
     aggregates: list[tuple[int, int]] = []
     positions: list[int] = []
     columns: list[str] = []
@@ -267,7 +267,7 @@ def _fill(plan: Plan, database: Database, simple: SimpleSelect, namespace: str) 
                 aliases.append(item.alias)
             case AggregateItem():
                 if database.functions.get(item.function) is not None:
-                    raise _NotNative
+                    raise NotNative
                 plan.functions_version = database.functions.version
                 aggregates.append(_aggregate(item, names, schema, types))
                 columns.append(item.name)
@@ -278,7 +278,7 @@ def _fill(plan: Plan, database: Database, simple: SimpleSelect, namespace: str) 
         schema.table_id,
         shared=schema.kind is TableKind.SHARED,
         columns=positions,
-        predicate=None if simple.where is None else _predicate(simple.where, names),
+        predicate=None if simple.where is None else predicate_of(simple.where, names),
         order=None if simple.ordering is None else _order(simple.ordering, names, positions, aliases),
         aggregates=aggregates,
         limit=simple.limit,
@@ -294,7 +294,7 @@ def _fill(plan: Plan, database: Database, simple: SimpleSelect, namespace: str) 
     )
 
 
-class _Names:
+class Names:
     """What names mean in one statement."""
 
     def __init__(self, schema: TableSchema, simple: SimpleSelect) -> None:
@@ -303,22 +303,22 @@ class _Names:
 
     def position(self, column: Column) -> int:
         if column.qualifier not in (None, self.table):
-            raise _NotNative
+            raise NotNative
         try:
             return self.schema.position(column.name)
         except KeyError:
-            raise _NotNative from None
+            raise NotNative from None
 
     def compared(self, column: Column) -> int:
         """The position of a column that is compared with values."""
         position = self.position(column)
         if self.schema.columns[position].type.name in _NEVER_COMPARED:
-            raise _NotNative
+            raise NotNative
         return position
 
 
 def _aggregate(
-    item: AggregateItem, names: _Names, schema: TableSchema, types: list[DataType]
+    item: AggregateItem, names: Names, schema: TableSchema, types: list[DataType]
 ) -> tuple[int, int]:
     if item.column is None:
         types.append(BIGINT)
@@ -329,18 +329,18 @@ def _aggregate(
         types.append(BIGINT)
         return native.VALUES, position
     if kind.name in _NO_EXTREMES:
-        raise _NotNative
+        raise NotNative
     types.append(TEXT if kind.name is TypeName.TEXT else kind)
     return (native.LEAST if item.function == "min" else native.GREATEST), position
 
 
 def _order(
-    ordering: Ordering, names: _Names, positions: Sequence[int], aliases: Sequence[str | None]
+    ordering: Ordering, names: Names, positions: Sequence[int], aliases: Sequence[str | None]
 ) -> tuple[int, bool, bool]:
     by = ordering.by
     if isinstance(by, int):
         if not 1 <= by <= len(positions):
-            raise _NotNative
+            raise NotNative
         position = positions[by - 1]
     elif by.name in aliases:
         # The name of a result's column goes before the table's; where it could be either, DataFusion decides.
@@ -351,20 +351,21 @@ def _order(
             or len(meant) != 1
             or (own is not None and names.schema.position(by.name) not in meant)
         ):
-            raise _NotNative
+            raise NotNative
         (position,) = meant
     else:
         position = names.position(by)
     return position, ordering.descending, ordering.nulls_first
 
 
-def _predicate(part: Predicate, names: _Names) -> tuple[Any, ...]:
+def predicate_of(part: Predicate, names: Names) -> tuple[Any, ...]:
+    """The predicate as kalamcore.select_plan takes it. Raises NotNative."""
     match part:
         case Combined():
             test = native.AND if part.word == "and" else native.OR
-            return test, tuple(_predicate(one, names) for one in part.parts)
+            return test, tuple(predicate_of(one, names) for one in part.parts)
         case Negated():
-            return native.NOT, (_predicate(part.part, names),)
+            return native.NOT, (predicate_of(part.part, names),)
         case IsNull():
             return (native.IS_NOT_NULL if part.negated else native.IS_NULL), names.position(part.column), ()
         case Comparison():
@@ -374,5 +375,5 @@ def _predicate(part: Predicate, names: _Names) -> tuple[Any, ...]:
         case Prefix():
             position = names.compared(part.column)
             if names.schema.columns[position].type.name is not TypeName.TEXT:
-                raise _NotNative
+                raise NotNative
             return native.PREFIX, position, (part.value,)

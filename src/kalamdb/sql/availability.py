@@ -1,4 +1,4 @@
-"""Statements that are not offered: yet, or at all. Told before the grammar would call them a syntax error."""
+"""Statements that are not offered. Told before the grammar would call them a syntax error."""
 
 from __future__ import annotations
 
@@ -8,13 +8,6 @@ from kalamdb.errors import NotSupportedError
 from kalamdb.sql.rules import RawToken
 
 # First and, where it decides, second word.
-_LATER = frozenset(
-    {
-        ("kill", "live"),
-        ("subscribe", None),
-    }
-)
-
 _NEVER = {
     ("copy", None): "insert rows with INSERT, or an Arrow table with Session.insert",
     ("load", None): "insert rows with INSERT, or an Arrow table with Session.insert",
@@ -27,7 +20,7 @@ _NEVER = {
     ("create", "temporary"): "create a STREAM table, or drop the table when done",
     ("create", "temp"): "create a STREAM table, or drop the table when done",
     ("create", "materialized"): "write CREATE VIEW",
-    ("create", "trigger"): "subscribe to the table",
+    ("create", "trigger"): "subscribe to the table with Session.subscribe",
     ("create", "sequence"): "write DEFAULT SNOWFLAKE_ID()",
     ("truncate", None): "write DELETE FROM table",
     ("replace", None): "write INSERT … ON CONFLICT (key) DO UPDATE SET …",
@@ -48,15 +41,17 @@ _NEVER = {
 
 
 def check_available(tokens: Sequence[RawToken]) -> None:
-    """Raises NotSupportedError for a statement that this version, or kalamdb, does not have."""
+    """Raises NotSupportedError for a statement that kalamdb does not have."""
     words: list[str | None] = [token[3] if token[0] == 1 else None for token in tokens[:3]]
     first, second, third = (*words, None, None, None)[:3]
     # CREATE USER TABLE is about a table.
     if (first in ("create", "drop") and second == "user" and third == "table") or first is None:
         return
-    shown = f"{first} {second}".upper() if second else first.upper()
-    if (first, second) in _LATER or (first, None) in _LATER:
-        raise NotSupportedError(f"{shown} is not available in this version", position=tokens[0][1])
+    if first == "subscribe":
+        raise NotSupportedError(
+            "SUBSCRIBE has no result to wait for; open it with Session.subscribe, or over a WebSocket",
+            position=tokens[0][1],
+        )
     for words_known, remedy in (
         (key, _NEVER[key]) for key in ((first, second), (first, None)) if key in _NEVER
     ):

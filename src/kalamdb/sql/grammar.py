@@ -16,6 +16,7 @@ from kalamdb.sql.dml import DmlRules
 from kalamdb.sql.expressions import ExpressionRules
 from kalamdb.sql.jobs import JobRules
 from kalamdb.sql.lexer import StatementLexer
+from kalamdb.sql.live import LiveRules
 from kalamdb.sql.query import QueryRules
 from kalamdb.sql.rules import CommonRules
 from kalamdb.sql.show import ShowRules
@@ -30,6 +31,7 @@ class StatementRules(
     QueryRules,
     BackupRules,
     JobRules,
+    LiveRules,
     DdlRules,
     DmlRules,
     ShowRules,

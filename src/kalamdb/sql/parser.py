@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         KillJob,
         ShowJobs,
     )
+    from kalamdb.sql.live import KillLiveQuery
     from kalamdb.sql.query import Explain, SimpleSelect
     from kalamdb.sql.show import DescribeTable, ShowNamespaces, ShowStats, ShowTables
     from kalamdb.sql.storage import AlterStorage, CheckStorage, CreateStorage, DropStorage, ShowStorages
@@ -98,6 +99,7 @@ if TYPE_CHECKING:
         | FlushTable
         | KillJob
         | ShowJobs
+        | KillLiveQuery
         | AlterUser
         | CreateUser
         | DropUser

@@ -63,6 +63,13 @@ _NO_NAMES = frozenset({
     "unpivot", "update", "use", "user", "using", "values", "verbose", "view", "when", "where", "window", "with",
     "within", "without", "xor",
 })  # fmt: skip
+# Of those, what people call columns: where a column may stand, and nothing else, it is one for both parsers.
+_COLUMN_NAMES = frozenset({
+    "at", "binary", "check", "column", "current", "date", "datetime", "filter", "final", "first", "format",
+    "global", "last", "lock", "map", "match", "next", "open", "operator", "output", "partition", "position",
+    "primary", "prior", "procedure", "replace", "return", "row", "rows", "sample", "set", "settings", "start",
+    "system", "table", "tables", "time", "timestamp", "unique", "update", "user", "window",
+})  # fmt: skip
 
 
 class _NotSimple(Exception):
@@ -202,9 +209,15 @@ class _Reader:
         kind, _, _, value = self.peek()
         return kind == QUOTED or (kind == WORD and value not in _NO_NAMES)
 
+    def is_column(self) -> bool:
+        return self.is_name() or (self.peek()[0] == WORD and self.peek()[3] in _COLUMN_NAMES)
+
     def name(self) -> str:
         if not self.is_name():
             raise _NotSimple
+        return self.taken()
+
+    def taken(self) -> str:
         self.at += 1
         return str(self.tokens[self.at - 1][3])
 
@@ -250,9 +263,14 @@ class _Reader:
         return self.name() if self.word("as") else None
 
     def column(self) -> Column:
-        name = self.name()
-        if self.operator("."):
-            return Column(name, self.name())
+        if not self.is_column():
+            raise _NotSimple
+        qualified = self.is_name()
+        name = self.taken()
+        if qualified and self.operator("."):
+            if not self.is_column():
+                raise _NotSimple
+            return Column(name, self.taken())
         if self.peek()[:1] == (OPERATOR,) and self.peek()[3] in ("(", "[", "::"):
             raise _NotSimple
         return Column(None, name)
@@ -337,7 +355,7 @@ class _Reader:
         return self.comparison()
 
     def comparison(self) -> Predicate:
-        if not self.is_name():
+        if not self.is_column():
             value = self.value()
             operator = self.comparator()
             return Comparison(self.column(), _FLIPPED[operator], value)

@@ -71,8 +71,8 @@ def restore_rows(
                     directory.files.append(path, part)
                 segments.append((file.number, file.table_id, file.size, file.index_crc, file.sequence_base))
             rows = TableRows(table.schema, table.history)
-            if segments:
-                adopted.append((table.schema.table_id, rows.reader, rows.column_names, segments))
+            # Also where nothing of it is hot: who resumes a subscription is to know that its rows came past the log.
+            adopted.append((table.schema.table_id, rows.reader, rows.column_names, segments))
         context.check()
         try:
             return tier.engine.store.adopt(

@@ -1,0 +1,149 @@
+"""What a live query means by one catalog: its table, its columns, and the predicate with its values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kalamcore.changes import LivePlan
+from kalamcore.errors import ValueMismatchError
+from kalamcore.select_plan import SelectPlan
+from kalamdb.auth import Action, authorize, undefined_table
+from kalamdb.engine.tables import SYSTEM_COLUMNS
+from kalamdb.errors import InvalidParameter, UndefinedColumn, UnsupportedLiveQuery
+from kalamdb.execution.simple_select import OTHER_NAMESPACES, Names, NotNative, predicate_of
+from kalamdb.schema import TableKind, TableSchema
+from kalamdb.sql.query import AllColumns, Column, ColumnItem, Combined, Negated
+from kalamdb.types import BIGINT, BOOLEAN, TIMESTAMP, DataType
+
+if TYPE_CHECKING:
+    from kalamdb.auth import Rights
+    from kalamdb.catalog.catalog import Catalog
+    from kalamdb.engine import Engine
+    from kalamdb.sql.live_query import LiveQueryText
+    from kalamdb.sql.query import Predicate
+
+SEQUENCE = "_seq"
+_SYSTEM_TYPES = {"_seq": BIGINT, "_updated": TIMESTAMP, "_deleted": BOOLEAN}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """`columns`, `types`: of its rows, `_seq` among them. `sequence_at`: which of them that is."""
+
+    catalog: Catalog
+    schema: TableSchema
+    partition: bytes
+    columns: tuple[str, ...]
+    types: tuple[DataType, ...]
+    sequence_at: int
+    core: LivePlan
+
+
+def plan_live_query(
+    query: LiveQueryText,
+    parameters: Sequence[Any],
+    *,
+    user: str,
+    rights: Rights,
+    namespace: str,
+    catalog: Catalog,
+    engine: Engine,
+) -> Plan:
+    """Resolve the names, and ask whether the user may read the table.
+
+    Raises UndefinedTable, UndefinedColumn, AccessDenied, UnsupportedLiveQuery, InvalidParameter.
+    """
+    select = query.select
+    if len(parameters) != select.parameters:
+        raise InvalidParameter(
+            f"the live query takes {select.parameters} parameter(s), {len(parameters)} were given"
+        )
+    schema = _table(query, rights, namespace, catalog)
+    names = Names(schema, select)
+    if select.where is not None:
+        for column in _columns_of(select.where):
+            _position(column, names, schema)
+    columns, positions = _columns(query, names, schema)
+    if SEQUENCE not in columns:
+        columns.append(SEQUENCE)
+        positions.append(SYSTEM_COLUMNS[SEQUENCE])
+    table = engine.rows(schema, catalog.history[schema.table_id])
+    try:
+        native = SelectPlan(
+            table.reader,
+            schema.table_id,
+            shared=schema.kind is TableKind.SHARED,
+            columns=positions,
+            predicate=None if select.where is None else predicate_of(select.where, names),
+            parameters=select.parameters,
+        )
+        core = LivePlan(native, tuple(parameters), query.literals)
+    except (NotNative, ValueMismatchError):
+        raise UnsupportedLiveQuery(
+            "the WHERE of a live query compares columns with values of their type by =, <>, <, <=, >, >=, IN, BETWEEN, "
+            "LIKE 'begin%' and IS NULL, joined by AND, OR and NOT; DECIMAL columns are not compared"
+        ) from None
+    types = tuple(
+        _SYSTEM_TYPES[_system_name(position)] if position < 0 else schema.columns[position].type
+        for position in positions
+    )
+    partition = table.partition(user)
+    return Plan(catalog, schema, partition, tuple(columns), types, columns.index(SEQUENCE), core)
+
+
+def _table(query: LiveQueryText, rights: Rights, namespace: str, catalog: Catalog) -> TableSchema:
+    select = query.select
+    name, resolved = select.table, select.namespace or namespace
+    shown = name if select.namespace is None else f"{resolved}.{name}"
+    if resolved in OTHER_NAMESPACES:
+        raise UnsupportedLiveQuery(f"{shown} is a table of the system, which changes nobody is told of")
+    schema = catalog.table(resolved, name)
+    if schema is None:
+        if catalog.view(resolved, name) is not None:
+            raise UnsupportedLiveQuery(f'"{shown}" is a view; subscribe to the table that it reads')
+        raise undefined_table(shown)
+    authorize(rights, Action.SELECT, schema, shown)
+    return schema
+
+
+def _columns(query: LiveQueryText, names: Names, schema: TableSchema) -> tuple[list[str], list[int]]:
+    columns: list[str] = []
+    positions: list[int] = []
+    for item in query.select.items:
+        match item:
+            case AllColumns():
+                columns += [column.name for column in schema.columns]
+                positions += range(len(schema.columns))
+            case ColumnItem():
+                columns.append(item.alias or item.column.name)
+                positions.append(_position(item.column, names, schema))
+    if len(set(columns)) != len(columns):
+        raise UnsupportedLiveQuery("two columns of the live query have one name; give one an alias with AS")
+    return columns, positions
+
+
+def _columns_of(part: Predicate) -> Iterator[Column]:
+    match part:
+        case Combined():
+            for one in part.parts:
+                yield from _columns_of(one)
+        case Negated():
+            yield from _columns_of(part.part)
+        case _:
+            yield part.column
+
+
+def _position(column: Column, names: Names, schema: TableSchema) -> int:
+    if column.name in SYSTEM_COLUMNS and column.qualifier in (None, names.table):
+        return SYSTEM_COLUMNS[column.name]
+    try:
+        return names.position(column)
+    except NotNative:
+        shown = column.name if column.qualifier is None else f"{column.qualifier}.{column.name}"
+        raise UndefinedColumn(f'column "{shown}" does not exist in {schema.qualified_name}') from None
+
+
+def _system_name(position: int) -> str:
+    return next(name for name, at in SYSTEM_COLUMNS.items() if at == position)
