@@ -657,7 +657,8 @@ _COERCIONS: tuple[Callable[[object, DataType], object], ...] = (
 # ---- Arrow -------------------------------------------------------------------------------------------------
 
 TYPE_METADATA = b"kalam.type"
-"""The field metadata that tells a type which Arrow's own does not: `uuid`, `json`, `varchar(n)`, `int` for a BIGINT that was declared so."""
+"""The field metadata that tells a type which Arrow's own does not: `uuid`, `json`, `varchar(n)`; `int` for a BIGINT
+that was declared so."""
 
 
 def arrow_type(of: DataType) -> pa.DataType:

@@ -1,4 +1,4 @@
-"""The system tables that are there, or have other columns, under the profile kalamdb-0.4, whose clients ask for them."""
+"""The system tables that are there, or have other columns, under the profile kalamdb-0.4: its clients ask for them."""
 
 from __future__ import annotations
 
