@@ -35,7 +35,7 @@ from kalamdb.repair import check, repair
 from kalamdb.restoring import restore
 from kalamdb.result import Result
 from kalamdb.session import Session, Statement
-from kalamdb.version import __version__
+from kalamdb.version import __version__ as __version__
 
 __all__ = [
     "BINARY",

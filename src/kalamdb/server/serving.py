@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import uvicorn
 import uvloop
 
-import kalamdb
+from kalamdb import database as opening
 from kalamdb.errors import InvalidSetting, OperationalError, StorageUnavailable
 from kalamdb.server.application import Application
 from kalamdb.server.json_log import log_request, log_to_standard_error
@@ -56,7 +56,7 @@ def serve(directory: str, settings: Settings, announce: Callable[[Started], None
     listener = listen(settings.server_host, settings.server_port)
     with listener:
         near = is_loopback(listener.getsockname()[0])
-        database = kalamdb.open(directory, settings=settings)
+        database = opening.open(directory, settings=settings)
         application = Application(database, loopback=near)
         application.observers.append(log_request)
         server = _Server(configuration(application, settings))
