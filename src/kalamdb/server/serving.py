@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import uvicorn
 import uvloop
 
-from kalamdb import database as opening
+from kalamdb import database as databases
 from kalamdb.errors import InvalidSetting, OperationalError, StorageUnavailable
 from kalamdb.server.application import Application
 from kalamdb.server.json_log import log_request, log_to_standard_error
@@ -56,7 +56,7 @@ def serve(directory: str, settings: Settings, announce: Callable[[Started], None
     listener = listen(settings.server_host, settings.server_port)
     with listener:
         near = is_loopback(listener.getsockname()[0])
-        database = opening.open(directory, settings=settings)
+        database = databases.open(directory, settings=settings)
         application = Application(database, loopback=near)
         application.observers.append(log_request)
         server = _Server(configuration(application, settings))
@@ -177,7 +177,7 @@ def _url(listener: socket.socket, settings: Settings) -> str:
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def _close(database: kalamdb.Database) -> bool:
+def _close(database: databases.Database) -> bool:
     """Whether the database could be closed in time."""
     closing = threading.Thread(target=database.close, name="kalamdb-close", daemon=True)
     closing.start()
