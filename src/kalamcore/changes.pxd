@@ -7,9 +7,9 @@ from libcpp.string_view cimport string_view
 from libcpp.vector cimport vector
 
 from kalamcore.errors cimport raise_core_error
-from kalamcore.rows cimport RowReader
-from kalamcore.select_plan cimport Constant, SelectPlan, Step
-from kalamcore.store cimport RowSource, Store
+from kalamcore.rows cimport RowReader, RowRef
+from kalamcore.select_plan cimport Constant, Selection, SelectPlan, Step
+from kalamcore.store cimport Readable, RowSource, Store
 
 
 cdef extern from "change_feed.hpp" namespace "kalam" nogil:
@@ -104,3 +104,5 @@ cdef class LivePlan:
 
     cdef bint holds(self, string_view row) except -1
     cdef object decoded(self, string_view row, uint64_t sequence)
+    cdef vector[RowRef] selected(self, Readable reader, bytes partition, uint64_t after,
+                                 unique_ptr[Selection]& selection) except *

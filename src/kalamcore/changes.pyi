@@ -85,6 +85,13 @@ class LivePlan:
 
         Raises ColdMissError, CorruptionError.
         """
+    def page(
+        self, reader: Readable, partition: bytes, limit: int | None, after: int, rows_max: int, bytes_max: int
+    ) -> tuple[list[tuple[Any, ...]], int]:
+        """(the first rows behind `after`, how many are behind them); where there is a `limit`, of the last so many.
+
+        As many as there may be, and whose encoded bytes there may be, but one at least. Raises as snapshot.
+        """
     def changes(
         self, set: ChangeSet, after: int
     ) -> list[tuple[int, int, tuple[Any, ...] | None, tuple[Any, ...] | None]]:

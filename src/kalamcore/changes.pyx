@@ -108,7 +108,9 @@ def changes_between(Store store not None, uint64_t table_id, bytes partition not
     return change_sets(sets)
 
 
+# A collector that cleared the store first would leave close() without it.
 @cython.final
+@cython.no_gc_clear
 cdef class Listener:
     """One listener's place in a partition's changes: whoever makes a view after it was made gets every commit behind
     that view from it, and perhaps some before.
@@ -204,18 +206,16 @@ cdef class LivePlan:
     cdef object decoded(self, string_view row, uint64_t sequence):
         return self.plan.reader.decode_view(row.data(), row.size(), self.plan.columns, sequence, False)
 
-    def snapshot(self, Readable reader not None, bytes partition not None, limit=None):
-        """The rows as tuples, in order of `_seq`; where there is a `limit`, the last so many.
-
-        Raises ColdMissError, CorruptionError."""
+    # All rows behind `after`, in order of `_seq`; valid while the selection is.
+    cdef vector[RowRef] selected(self, Readable reader, bytes partition, uint64_t after,
+                                 unique_ptr[Selection]& selection) except *:
         cdef CppReadable* core = reader.readable()
         cdef vector[Constant] constants = self.constants
-        cdef unique_ptr[Selection] selection
         cdef Selection* running
         cdef cpp_bool done = False
         cdef vector[RowRef] rows
-        cdef size_t at = 0
-        cdef size_t wanted
+        cdef size_t at
+        cdef size_t kept = 0
         selection.reset(new Selection(
             self.plan.plan, dereference(core), dereference(self.plan.reader.reader), self.plan.table_id, partition,
             core.snapshot(), constants, NO_LIMIT, 0))
@@ -224,16 +224,42 @@ cdef class LivePlan:
             while not done:
                 done = running.step(LONG_RUN)
             rows = running.rows()
+            for at in range(rows.size()):
+                if rows[at].sequence > after:
+                    rows[kept] = rows[at]
+                    kept += 1
+            rows.resize(kept)
             sort(rows.begin(), rows.end(), &is_before)
+        return rows
+
+    def snapshot(self, Readable reader not None, bytes partition not None, limit=None):
+        """The rows as tuples, in order of `_seq`; where there is a `limit`, the last so many.
+
+        Raises ColdMissError, CorruptionError."""
+        return self.page(reader, partition, limit, 0, NO_LIMIT, NO_LIMIT)[0]
+
+    def page(self, Readable reader not None, bytes partition not None, limit, uint64_t after, size_t rows_max,
+             size_t bytes_max):
+        """(the first rows behind `after`, how many are behind them); where there is a `limit`, of the last so many.
+
+        As many as there may be, and whose encoded bytes there may be, but one at least. Raises as snapshot."""
+        cdef unique_ptr[Selection] selection
+        cdef vector[RowRef] rows = self.selected(reader, partition, after, selection)
+        cdef size_t at = 0
+        cdef size_t wanted
+        cdef size_t bytes = 0
         if limit is not None:
             wanted = limit
             if wanted < rows.size():
                 at = rows.size() - wanted
         found = []
-        while at < rows.size():
+        while at < rows.size() and <size_t> len(found) < rows_max:
+            bytes += rows[at].size
+            if found and bytes > bytes_max:
+                break
             found.append(self.decoded(string_view(rows[at].data, rows[at].size), rows[at].sequence))
             at += 1
-        return found
+        return found, rows.size() - at
 
     def changes(self, ChangeSet set not None, uint64_t after):
         """(kind, its _seq, the new row or None, the old row or None) for each change behind `after` that is one here.

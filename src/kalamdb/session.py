@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from kalamcore import errors as core
 from kalamcore.statements import Scan
@@ -45,10 +45,13 @@ from kalamdb.sql.parser import simple_select as find_simple_select
 from kalamdb.sql.query import SimpleSelect
 
 if TYPE_CHECKING:
+    from kalamcore.changes import Waker
     from kalamdb.catalog.catalog import Catalog
     from kalamdb.database import Database
-    from kalamdb.live import Subscription
+    from kalamdb.live import LiveQuery, Subscription
     from kalamdb.types import DataType
+
+Listening = TypeVar("Listening")
 
 RETRIES_MAX = 10_000
 QUICK_RETRIES = 20
@@ -668,11 +671,20 @@ class Session:
         """
         from kalamdb.live.subscription import Subscription
 
+        return self._listening(
+            lambda: Subscription(self, sql, () if parameters is None else parameters, last_rows, from_seq)
+        )
+
+    def listen(self, sql: str, waker: Waker, options: dict[str, object]) -> LiveQuery:
+        """The same for a server, which tells it by itself: see LiveQueries.open. Raises as subscribe."""
+        return self._listening(lambda: self._database.live.open(self, sql, (), waker, options))
+
+    def _listening(self, begin: Callable[[], Listening]) -> Listening:
         self._database.check_open()
         self._database.check_writable()
         self._keep_rights()
         try:
-            return Subscription(self, sql, () if parameters is None else parameters, last_rows, from_seq)
+            return begin()
         except Error as error:
             self._note_refusal(error, Subscribe())
             raise

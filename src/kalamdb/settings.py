@@ -365,6 +365,34 @@ class Settings:
         _choice("off", "open", "token"),
         "who reads /metrics of a server: nobody, everybody, or who has the metrics token or the role service and above",
     )
+    websocket_connections_max: int = _setting(
+        20_000, _whole(1, 1_000_000), "WebSockets that may be open; one more is closed with 1013"
+    )
+    websocket_subscriptions_max: int = _setting(
+        100, _whole(1, 1_000_000), "subscriptions of one WebSocket; see subscriptions_per_user"
+    )
+    websocket_messages_per_s_max: int | None = _setting(
+        50, _whole_or_none(1, 1_000_000), "messages a second from one WebSocket; none = no limit"
+    )
+    websocket_message_bytes_max: int = _setting(
+        MIB, _size(KIB, GIB), "size of a message from a WebSocket, before and after gzip"
+    )
+    websocket_queue_bytes: int = _setting(
+        4 * MIB,
+        _size(64 * KIB, GIB),
+        "what may wait for a WebSocket whose client does not take it; one with more is closed with 1013",
+    )
+    websocket_authentication_timeout_s: float = _setting(
+        3.0, _seconds(0.001, 3600), "how long a WebSocket may take to say who it is"
+    )
+    websocket_batch_timeout_s: float = _setting(
+        60.0, _seconds(0.001, 86_400), "a subscription whose next batch nobody asks for in this time is ended"
+    )
+    websocket_ping_s: float = _setting(
+        20.0,
+        _seconds(0.1, 86_400),
+        "how often a WebSocket is pinged; one that does not answer as long is closed",
+    )
     compat: str | None = _setting(
         None, _choice("kalamdb-0.4", optional=True), "compatibility profile: kalamdb-0.4 or none"
     )

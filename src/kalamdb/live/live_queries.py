@@ -22,6 +22,7 @@ from kalamdb.errors import (
     UndefinedTable,
 )
 from kalamdb.live.live_query import LiveQuery
+from kalamdb.live.plan import Plans
 from kalamdb.sql.live_query import read_live_query
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class LiveQueries:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.plans = Plans()
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._open: dict[str, tuple[LiveQuery, Waker]] = {}

@@ -6,30 +6,34 @@ Nothing here waits or knows who listens: a Subscription iterates over it, a conn
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from kalamcore import errors as core
-from kalamcore.changes import DELETE, INSERT, UPDATE, ChangeSet, Listener, LoadedRows, Waker
+from kalamcore.changes import ChangeSet, Listener, Waker
 from kalamdb.engine.core_errors import translated
 from kalamdb.errors import Error, SubscriptionLagged, UndefinedTable
-from kalamdb.live.plan import Plan, plan_live_query
+from kalamdb.live.parts import Part, parts_of
+from kalamdb.live.plan import Plan
 
 if TYPE_CHECKING:
+    from kalamcore.store import Readable
+    from kalamdb.execution.context import Context
     from kalamdb.session import Session
     from kalamdb.sql.live_query import LiveQueryText
 
+Answer = TypeVar("Answer")
+
 SNAPSHOT_ROWS_AT_ONCE = 1000
-LOADED_ROWS_AT_ONCE = 4096
-KINDS = {INSERT: "insert", UPDATE: "update", DELETE: "delete"}
 
 
-class Part(NamedTuple):
-    """Some rows of one kind (see Event), as tuples of the plan's columns."""
+class Page(NamedTuple):
+    """Some rows of a snapshot, as tuples of the columns of `plan`. `left`: how many are behind them. `seq`: of the
+    last of them; of the last page, of the snapshot."""
 
-    kind: str
+    plan: Plan
     rows: list[tuple[Any, ...]]
-    old_rows: list[tuple[Any, ...]]
+    left: int
     seq: int
 
 
@@ -62,13 +66,16 @@ class LiveQuery:
         self._session = session
         self._parameters = tuple(parameters)
         self._namespace = session.namespace
+        self.on_end: Callable[[], None] | None = None
+        """Called when it is ended, by the thread that ends it."""
         self._ended: Error | None = None
         self._position = 0
+        session._keep_rights()
         self._rights_asked = session.rights
         self.plan = self._planned()
         self.table_id = self.plan.schema.table_id
         try:
-            self._listener = Listener(
+            self._listener: Listener | None = Listener(
                 database.engine.store,
                 self.table_id,
                 self.plan.partition,
@@ -81,7 +88,7 @@ class LiveQuery:
 
     def _planned(self) -> Plan:
         database = self._session._database
-        return plan_live_query(
+        return database.live.plans.plan(
             self.text,
             self._parameters,
             user=self.user,
@@ -96,23 +103,55 @@ class LiveQuery:
     def snapshot(self, last_rows: int | None) -> Iterator[Part]:
         """The rows that are there now, in order of `_seq`, or the last so many; one part at least. What take() tells
         comes behind them."""
+        context, _, rows = self._now(
+            lambda plan, reader: plan.core.snapshot(reader, plan.partition, last_rows)
+        )
+        self._position = context.snapshot
+        return self._in_parts(rows)
+
+    def pages(self, last_rows: int | None, rows_max: int, bytes_max: int) -> Iterator[Page]:
+        """The same rows, some at a time, each time read when they are asked for; one page at least. Until the last of
+        them the view of that moment is kept, so whoever asks must not take for ever.
+
+        `rows_max`, `bytes_max`: of a page, of the rows as they are stored; one row may be larger."""
+        context, held, (rows, left) = self._now(
+            lambda plan, reader: plan.core.page(reader, plan.partition, last_rows, 0, rows_max, bytes_max)
+        )
+        self._position = context.snapshot
+        plan = self.plan
+        while True:
+            self.check()
+            yield Page(plan, rows, left, rows[-1][plan.sequence_at] if left else self._position)
+            if not left:
+                return
+            after, limit = rows[-1][plan.sequence_at], None if last_rows is None else left
+            while True:
+                try:
+                    rows, left = plan.core.page(
+                        context.reader, plan.partition, limit, after, rows_max, bytes_max
+                    )
+                    break
+                except core.ColdMissError as miss:
+                    held += context.load_cold(miss)
+                except core.CoreError as error:
+                    raise translated(error) from error
+
+    def _now(self, read: Callable[[Plan, Readable], Answer]) -> tuple[Context, list[object], Answer]:
+        """What a view of this moment answers; the view itself, and what it holds."""
         held: list[object] = []
         while True:
             context = self._session.context()
             try:
-                rows = self.plan.core.snapshot(context.reader, self.plan.partition, last_rows)
-                break
+                return context, held, read(self.plan, context.reader)
             except core.ColdMissError as miss:
                 held += context.load_cold(miss)
             except core.WriteConflictError:
-                continue  # a compaction came between the snapshot and the look
+                continue  # a compaction came between the view and the look
             except core.CoreError as error:
                 if database_changed(self):
                     self.plan = self._planned()
                     continue
                 raise translated(error) from error
-        self._position = context.snapshot
-        return self._in_parts(rows)
 
     def _in_parts(self, rows: list[tuple[Any, ...]]) -> Iterator[Part]:
         for at in range(0, max(len(rows), 1), SNAPSHOT_ROWS_AT_ONCE):
@@ -138,6 +177,7 @@ class LiveQuery:
             self.plan.schema, self.plan.partition, from_seq, now
         )
         self._position = from_seq
+        self.check()
         yield from self._told_of(sets)
         self._position = max(self._position, now)
 
@@ -145,85 +185,81 @@ class LiveQuery:
 
     def take(self) -> Iterator[Part]:
         """What changed since the last time, oldest first. Raises what ended the live query, if anything did."""
-        if self._ended is not None:
-            raise self._ended
-        sets, lagged = self._listener.take()
-        if lagged:
-            raise SubscriptionLagged(
-                "more changes waited than subscription_buffer_bytes has room for; take them sooner, or begin anew with "
-                "a snapshot"
-            )
-        if sets:
-            self._check()
+        if sets := self.take_sets():
+            self.check()
             yield from self._told_of(sets)
 
-    def _check(self) -> None:
+    def take_sets(self) -> list[ChangeSet]:
+        """The same as it came from the feed; for who tells it by `tell`. Raises what ended the live query."""
+        if self._ended is not None:
+            raise self._ended
+        assert self._listener is not None
+        sets, lagged = self._listener.take()
+        if lagged:
+            raise lagged_behind()
+        return sets
+
+    def check(self) -> None:
         """Whether the user may still hear it, after what is to be told was taken: what was committed behind a change of
-        rights, or of the table, is told by the rights and the table as they are then."""
+        rights, or of the table, is told by the rights and the table as they are then. Raises UndefinedTable,
+        UndefinedColumn, AccessDenied, UnsupportedLiveQuery."""
         session = self._session
         session._keep_rights()
         if session.rights is self._rights_asked and not database_changed(self):
             return
-        self._rights_asked = session.rights
         plan = self._planned()
         if plan.schema.table_id != self.table_id:
             raise UndefinedTable(f"{plan.schema.qualified_name} is another table now; subscribe to it anew")
+        # Only now: where it was refused, it is refused the next time too.
+        self._rights_asked = session.rights
         self.plan = plan
+
+    @property
+    def position(self) -> int:
+        """Up to which sequence number everything is told."""
+        return self._position
+
+    def told(self, one: ChangeSet, rows: int) -> None:
+        """Somebody else has told all of a set that is behind `position`, `rows` of them."""
+        self._position = one.last
+        if rows:
+            self.changes += rows
+            self.last_change_at = self._session._database.now()
 
     def _told_of(self, sets: Sequence[ChangeSet]) -> Iterator[Part]:
         for one in sets:
             if one.last <= self._position:
                 continue
-            for part in self._loaded(one) if one.loaded else self._changed(one):
+            for part in parts_of(self.plan, one, self._position):
                 self.changes += max(len(part.rows), len(part.old_rows))
                 self.last_change_at = self._session._database.now()
                 yield part
             self._position = one.last
 
-    def _changed(self, one: ChangeSet) -> Iterator[Part]:
-        """Changes of one kind that follow one another in a commit are told together."""
-        part: Part | None = None
-        try:
-            changes = self.plan.core.changes(one, self._position)
-        except LookupError:
-            raise _not_kept() from None
-        for kind, sequence, row, old_row in changes:
-            if part is None or part.kind != KINDS[kind]:
-                if part is not None:
-                    yield part
-                part = Part(KINDS[kind], [], [], sequence)
-            if row is not None:
-                part.rows.append(row)
-            if old_row is not None:
-                part.old_rows.append(old_row)
-            part = part._replace(seq=sequence)
-        if part is not None:
-            yield part
-
-    def _loaded(self, one: ChangeSet) -> Iterator[Part]:
-        """Rows of a load come in order of their keys: only with the last of them is all of it told."""
-        before, rows = self._position, LoadedRows(one)
-        waiting: list[tuple[Any, ...]] = []
-        while (some := rows.next(self.plan.core, LOADED_ROWS_AT_ONCE)) is not None:
-            if waiting:
-                yield Part("insert", waiting, [], before)
-            waiting = some
-        if waiting:
-            yield Part("insert", waiting, [], one.last)
+    def hand_over(self) -> Listener:
+        """The listener, which is the caller's from now on; what is told comes from there, by `told`."""
+        listener, self._listener = self._listener, None
+        assert listener is not None
+        return listener
 
     # Its end
 
     def move(self, waker: Waker) -> None:
         """Have another waker tell of it."""
-        self._listener.move(waker)
+        if self._listener is not None:
+            self._listener.move(waker)
         if self._ended is not None:
             waker.interrupt()
 
     def end(self, error: Error) -> None:
         """What take() raises from here on."""
-        if self._ended is None:
-            self._ended = error
-        self._listener.close()
+        if self._ended is not None:
+            return
+        self._ended = error
+        if self._listener is not None:
+            self._listener.close()
+        if self.on_end is not None:
+            self.on_end()
 
     @property
     def ended(self) -> Error | None:
@@ -236,5 +272,9 @@ def database_changed(live: LiveQuery) -> bool:
     return live.plan.catalog is not live._session._database.catalog
 
 
-def _not_kept() -> SubscriptionLagged:
-    return SubscriptionLagged("the changes since then are not all kept any more; begin anew with a snapshot")
+def lagged_behind() -> SubscriptionLagged:
+    """What ends who takes what changed too late."""
+    return SubscriptionLagged(
+        "more changes waited than subscription_buffer_bytes has room for; take them sooner, or begin anew with a "
+        "snapshot"
+    )

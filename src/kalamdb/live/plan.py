@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -28,9 +29,10 @@ SEQUENCE = "_seq"
 _SYSTEM_TYPES = {"_seq": BIGINT, "_updated": TIMESTAMP, "_deleted": BOOLEAN}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Plan:
-    """`columns`, `types`: of its rows, `_seq` among them. `sequence_at`: which of them that is."""
+    """`columns`, `types`: of its rows, `_seq` among them. `sequence_at`: which of them that is. `key_at`: which of them
+    is the table's key, None where it was not asked for."""
 
     catalog: Catalog
     schema: TableSchema
@@ -38,7 +40,46 @@ class Plan:
     columns: tuple[str, ...]
     types: tuple[DataType, ...]
     sequence_at: int
+    key_at: int | None
     core: LivePlan
+
+
+class Plans:
+    """Plans of SHARED tables, which all who listen by the same text have together: so that a change is looked at once
+    for all of them. Safe for threads."""
+
+    def __init__(self) -> None:
+        self._known: weakref.WeakValueDictionary[tuple[str, str], Plan] = weakref.WeakValueDictionary()
+
+    def plan(
+        self,
+        query: LiveQueryText,
+        parameters: Sequence[Any],
+        *,
+        user: str,
+        rights: Rights,
+        namespace: str,
+        catalog: Catalog,
+        engine: Engine,
+    ) -> Plan:
+        """As plan_live_query, and raises as that."""
+        key = query.sql, namespace
+        known = None if parameters else self._known.get(key)
+        if known is not None and known.catalog is catalog:
+            authorize(rights, Action.SELECT, known.schema, _shown(query))
+            return known
+        made = plan_live_query(
+            query,
+            parameters,
+            user=user,
+            rights=rights,
+            namespace=namespace,
+            catalog=catalog,
+            engine=engine,
+        )
+        if not parameters and made.schema.kind is TableKind.SHARED:
+            self._known[key] = made
+        return made
 
 
 def plan_live_query(
@@ -90,13 +131,15 @@ def plan_live_query(
         for position in positions
     )
     partition = table.partition(user)
-    return Plan(catalog, schema, partition, tuple(columns), types, columns.index(SEQUENCE), core)
+    key = next(at for at, column in enumerate(schema.columns) if column.name == schema.primary_key)
+    key_at = positions.index(key) if key in positions else None
+    return Plan(catalog, schema, partition, tuple(columns), types, columns.index(SEQUENCE), key_at, core)
 
 
 def _table(query: LiveQueryText, rights: Rights, namespace: str, catalog: Catalog) -> TableSchema:
     select = query.select
     name, resolved = select.table, select.namespace or namespace
-    shown = name if select.namespace is None else f"{resolved}.{name}"
+    shown = _shown(query)
     if resolved in OTHER_NAMESPACES:
         raise UnsupportedLiveQuery(f"{shown} is a table of the system, which changes nobody is told of")
     schema = catalog.table(resolved, name)
@@ -106,6 +149,11 @@ def _table(query: LiveQueryText, rights: Rights, namespace: str, catalog: Catalo
         raise undefined_table(shown)
     authorize(rights, Action.SELECT, schema, shown)
     return schema
+
+
+def _shown(query: LiveQueryText) -> str:
+    select = query.select
+    return select.table if select.namespace is None else f"{select.namespace}.{select.table}"
 
 
 def _columns(query: LiveQueryText, names: Names, schema: TableSchema) -> tuple[list[str], list[int]]:

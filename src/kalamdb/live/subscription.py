@@ -13,8 +13,9 @@ from kalamcore.changes import Waker
 from kalamdb.errors import DatabaseClosed, Error, InvalidParameter
 from kalamdb.live.event import Event, Row
 from kalamdb.live.live_queries import checked_rows, checked_sequence
-from kalamdb.live.live_query import LiveQuery, Part
+from kalamdb.live.live_query import LiveQuery
 from kalamdb.live.loop_waker import LoopWaker, loop_waker
+from kalamdb.live.parts import Part
 from kalamdb.types import TypeName
 
 if TYPE_CHECKING:

@@ -33,6 +33,7 @@ from kalamdb.server.refusals import (
 from kalamdb.server.slow_bodies import SlowBodies
 from kalamdb.server.sql_answer import ResultsInJson
 from kalamdb.server.threads import Threads
+from kalamdb.server.websocket import Hub, serve_socket
 
 if TYPE_CHECKING:
     from kalamdb.auth.identity import Identity
@@ -69,6 +70,7 @@ class Application:
         self.origins = Origins(settings.cors_origins)
         self.slow_bodies = SlowBodies(settings.request_timeout_s)
         self.endpoints = ENDPOINTS
+        self.sockets = Hub(self)
         self._handlers = by_path()
         self._open: set[asyncio.Task[Any]] = set()
         self.websockets_open = 0
@@ -97,8 +99,7 @@ class Application:
         elif scope["type"] == "websocket":
             self.websockets_open += 1
             try:
-                await receive()
-                await send({"type": "websocket.close", "code": 1008})
+                await serve_socket(self.sockets, scope, receive, send, next(self._request_ids))
             finally:
                 self.websockets_open -= 1
         elif scope["type"] == "lifespan":
@@ -176,6 +177,8 @@ class Application:
         InvalidSetting for a secret that is too short, ReadOnlyDatabase."""
         if self.closing:
             self.threads = Threads(self.settings, self.statement_timeout_s)
+            self.log_ins = LogIns()
+            self.sockets = Hub(self)
             self.closing = False
         await self._ready()
 
@@ -199,6 +202,7 @@ class Application:
     async def stop(self) -> None:
         """Take no more statements, and wait for those that run."""
         self.closing = True
+        await self.sockets.stop()
         await self.threads.end(self.closing_wait_s)
         self.log_ins.end()
 

@@ -1,0 +1,219 @@
+"""Who is at the other end: by the header of the upgrade or by the first message, and for how long."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from tests.server.serving import Served, sql, token_of
+from tests.server.websocket.client import connected
+from tests.server.websocket.conftest import ServedWith
+
+
+def test_a_header_is_answered_at_once_by_a_text_frame(served: Served) -> None:
+    with connected(served, None, token=token_of(served.db, "ann"), query="?serialization=msgpack") as client:
+        data = client.connection.recv(timeout=10)
+
+    assert isinstance(data, str)
+    assert data == (
+        '{"type":"auth_success","user":"ann","user_id":"ann","role":"user",'
+        '"protocol":{"serialization":"msgpack","compression":"none"}}'
+    )
+
+
+def test_the_first_message_says_who_it_is(served: Served) -> None:
+    with connected(served, None) as client:
+        client.send(type="authenticate", method="jwt", token=token_of(served.db, "dora"))
+
+        answer = client.receive()
+        assert (answer["type"], answer["user"], answer["role"]) == ("auth_success", "dora", "dba")
+        assert answer["protocol"] == {"serialization": "json", "compression": "none"}
+        assert client.is_quiet()
+
+
+@pytest.mark.parametrize("token", ["", "x.y.z", "ä", "x" * 9000])
+@pytest.mark.parametrize("by_header", [True, False])
+def test_what_is_no_token_ends_the_connection(served: Served, token: str, by_header: bool) -> None:
+    if by_header:
+        if not token.isascii() or len(token) > 8000:
+            return  # the client refuses to send it, or the server to read it
+        with connected(served, None, headers={"Authorization": f"Bearer {token}"}) as client:
+            messages, code = client.until_closed()
+    else:
+        with connected(served, None) as client:
+            client.send(type="authenticate", method="jwt", token=token)
+            messages, code = client.until_closed()
+
+    assert [message["type"] for message in messages] == ["auth_error"]
+    assert code == 1008
+
+
+def test_another_scheme_ends_the_connection(served: Served) -> None:
+    with connected(served, None, headers={"Authorization": "Basic YW5uOg=="}) as client:
+        messages, code = client.until_closed()
+
+    assert messages[0]["type"] == "auth_error"
+    assert "Bearer" in messages[0]["message"]
+    assert code == 1008
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"type": "subscribe", "subscription": {"id": "s", "sql": "SELECT * FROM app.notes", "options": {}}},
+        {"type": "ping"},
+        {"type": "authenticate", "method": "basic", "user": "root", "password": ""},
+        {"type": "authenticate", "method": "jwt"},
+        {},
+    ],
+)
+def test_nothing_is_done_for_who_has_not_said_who_it_is(served: Served, message: dict[str, object]) -> None:
+    with connected(served, None) as client:
+        client.send(**message)
+        messages, code = client.until_closed()
+
+    assert [one["type"] for one in messages] == ["auth_error"]
+    assert code == 1008
+    assert len(served.db.live) == 0
+
+
+def test_who_says_nothing_is_closed(served_with: ServedWith) -> None:
+    served = served_with(websocket_authentication_timeout_s=0.2)
+    with connected(served, None) as client:
+        messages, code = client.until_closed()
+
+    assert "websocket_authentication_timeout_s" in messages[0]["message"]
+    assert code == 1008
+
+
+def test_identity_from_request_field(served: Served) -> None:
+    """Whatever a message or the query says of a user: the token's user it is."""
+    served.db.session("bob").execute("INSERT INTO app.own (id, body) VALUES (1, 'secret-of-bob')")
+    with connected(served, None, query="?user=bob&user_id=bob") as client:
+        client.send(
+            type="authenticate",
+            method="jwt",
+            token=token_of(served.db, "ann"),
+            user="bob",
+            user_id="bob",
+            role="dba",
+        )
+        answer = client.receive()
+        client.send(
+            type="subscribe",
+            user_id="bob",
+            subscription={
+                "id": "s",
+                "sql": "SELECT * FROM app.own",
+                "user_id": "bob",
+                "options": {"user_id": "bob"},
+            },
+        )
+        told = [client.receive(), client.receive()]
+        served.db.session("bob").execute("INSERT INTO app.own (id, body) VALUES (2, 'secret-of-bob')")
+
+        assert (answer["user"], answer["role"]) == ("ann", "user")
+        assert told[1]["rows"] == []
+        assert client.is_quiet()
+
+
+def test_ws_origin(served_with: ServedWith) -> None:
+    """Pages of other origins are refused before anything is upgraded; those of the setting, and our own, are not."""
+    served = served_with(cors_origins="https://app.example")
+    for origin in (
+        "https://evil.example",
+        "null",
+        f"http://127.0.0.1:{served.port}.evil.example",
+        "https://app.example.evil",
+    ):
+        with pytest.raises(InvalidStatus) as refused, connected(served, "ann", origin=origin):
+            pass
+        assert refused.value.response.status_code == 403
+    for origin in ("https://app.example", f"http://127.0.0.1:{served.port}", None):
+        with connected(served, "ann", origin=origin) as client:
+            assert client.is_quiet()
+
+
+def test_there_is_one_path(served: Served) -> None:
+    from websockets.sync.client import connect
+
+    with pytest.raises(InvalidStatus), connect(f"ws://127.0.0.1:{served.port}/v1/other", proxy=None):
+        pass
+
+
+@pytest.mark.parametrize("query", ["?serialization=xml", "?compression=zip"])
+def test_an_encoding_that_there_is_not_is_refused(served: Served, query: str) -> None:
+    with connected(served, None, token=token_of(served.db, "ann"), query=query) as client:
+        messages, code = client.until_closed()
+
+    assert messages[0]["type"] == "auth_error"
+    assert code == 1008
+
+
+def test_a_connection_ends_with_its_token(served_with: ServedWith) -> None:
+    served = served_with(access_token_ttl_s=1)
+    with connected(served, "ann") as client:
+        client.begin("SELECT * FROM app.notes", {})
+        messages, code = client.until_closed()
+
+        assert [message["type"] for message in messages] == ["auth_error"]
+        assert code == 1008
+        assert len(served.db.live) == 0
+
+
+def test_a_new_token_lets_a_connection_stay(served_with: ServedWith) -> None:
+    served = served_with(access_token_ttl_s=2)
+    with connected(served, "ann") as client:
+        until = time.monotonic() + 4
+        while time.monotonic() < until:
+            client.send(type="authenticate", method="jwt", token=token_of(served.db, "ann"))
+            assert client.receive()["type"] == "auth_success"
+            time.sleep(0.5)
+
+        assert client.is_quiet()
+
+
+def test_a_token_of_another_user_changes_nobody(served: Served) -> None:
+    with connected(served, "ann") as client:
+        client.send(type="authenticate", method="jwt", token=token_of(served.db, "dora"))
+        refused = client.receive()
+        client.begin("SELECT * FROM app.own", {})
+
+        assert refused["code"] == "INVALID_MESSAGE"
+        assert served.db.live.rows("ann")
+        assert not served.db.live.rows("dora")
+
+
+def test_a_deleted_user_is_closed(served: Served) -> None:
+    with connected(served, "ann") as client, connected(served, "bob") as other:
+        client.begin("SELECT * FROM app.notes", {})
+        served.db.execute("DROP USER ann")
+        messages, code = client.until_closed()
+
+        assert messages[-1]["type"] in ("auth_error", "error")
+        assert code == 1008
+        assert other.is_quiet()
+
+
+def test_a_new_password_ends_connections_of_the_old_one(served: Served) -> None:
+    with connected(served, "ann") as client:
+        served.db.execute("ALTER USER ann SET PASSWORD 'a-new-password-for-ann'")
+        messages, code = client.until_closed()
+
+    assert messages[-1]["type"] == "auth_error"
+    assert code == 1008
+
+
+def test_a_connection_goes_on_with_a_new_role(served: Served) -> None:
+    served.db.execute("CREATE SHARED TABLE app.staff (id BIGINT PRIMARY KEY) WITH (ACCESS = 'private')")
+    with connected(served, "ann") as client:
+        client.subscribe("SELECT * FROM app.staff", {})
+        before = client.receive()
+        served.db.execute("ALTER USER ann SET ROLE service")
+        _, rows = client.begin("SELECT * FROM app.staff", {})
+
+    assert before["code"] == "NOT_FOUND"
+    assert rows == []
+    assert sql(served, "dora", "SELECT 1").status_code == 200
