@@ -176,6 +176,7 @@ class Application:
         InvalidSetting for a secret that is too short, ReadOnlyDatabase."""
         if self.closing:
             self.threads = Threads(self.settings, self.statement_timeout_s)
+            self.log_ins = LogIns()
             self.closing = False
         await self._ready()
 
