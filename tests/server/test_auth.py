@@ -256,6 +256,13 @@ def test_a_server_that_ends_lets_nobody_in(served: Served) -> None:
     assert served.client().get("/v1/api/auth/status").status_code == 503
 
 
+def test_whoever_is_served_again_may_log_in_again(notes: kalamdb.Database) -> None:
+    notes.execute(f"CREATE USER ann WITH PASSWORD '{PASSWORD}'")
+    for _ in range(2):
+        with Served(notes) as serving:
+            assert log_in(serving, "ann", PASSWORD).status_code == 200
+
+
 def test_a_hundred_log_ins_keep_nobody_from_reading(served: Served) -> None:
     """S8: while a hundred log in, 99 of 100 SELECTs take less than a second, here with room for a busy machine."""
     sql(served, "ann", "SELECT id FROM app.notes WHERE id = 1")
