@@ -34,17 +34,18 @@ ALL = "SELECT * FROM app.notes"
         '{"type":"subscribe","subscription":{"id":"' + "x" * 300 + '","sql":"SELECT * FROM app.notes"}}',
         '{"type":"subscribe","subscription":{"id":"s","sql":["SELECT"]}}',
         *(
-            '{"type":"subscribe","subscription":{"id":"s","sql":"SELECT * FROM app.notes","options":{%s}}}'
-            % options
+            '{"type":"subscribe","subscription":{"id":"s","sql":"SELECT * FROM app.notes","options":'
+            + options
+            + "}}"
             for options in (
-                '"from":"x"',
-                '"from":"-1"',
-                '"from":"١"',
-                '"from":-1',
-                '"from":1.5',
-                '"from":99999999999999999999',
-                '"from":1,"from_seq_id":2',
-                '"from":1,"last_rows":2',
+                '{"from":"x"}',
+                '{"from":"-1"}',
+                '{"from":"١"}',
+                '{"from":-1}',
+                '{"from":1.5}',
+                '{"from":99999999999999999999}',
+                '{"from":1,"from_seq_id":2}',
+                '{"from":1,"last_rows":2}',
             )
         ),
         '{"type":"unsubscribe"}',

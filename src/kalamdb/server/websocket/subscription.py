@@ -368,7 +368,11 @@ def _place(options: Options) -> int | None:
     if not given:
         return None
     try:
-        places = {int(place) for place in given if not isinstance(place, str) or place.isdecimal()}
+        places = {
+            int(place)
+            for place in given
+            if not isinstance(place, str) or (place.isascii() and place.isdigit())
+        }
     except ValueError:
         places = set()
     if len(places) != 1:
