@@ -12,6 +12,7 @@ import asyncio
 import collections
 import contextlib
 import dataclasses
+import itertools
 import random
 import tempfile
 import threading
@@ -226,7 +227,7 @@ class Listener:
 def expected(history: list[Row | None], one: Filter) -> list[Change]:
     """What somebody is told of a key who listens from the beginning."""
     found: list[Change] = []
-    for before, after in zip(history, history[1:], strict=False):
+    for before, after in itertools.pairwise(history):
         was, is_now = before is not None and one.holds(before), after is not None and one.holds(after)
         if is_now:
             assert after is not None
