@@ -1,6 +1,7 @@
 """`python -m tests.crash`: every proof in full; its figures go to docs/proof.md. Ends with 1 where anything was wrong.
 
-Of durability first, then of the other promises that `make test` only samples: isolation, the model, both roads, ids.
+Of durability first, then of the other promises that `make test` only samples: isolation, live
+queries, the model, both roads, ids.
 
 --seed N       the seed of all of it; without one a new one is drawn, printed, and written down
 --times N      that many times as much (a soak)
@@ -50,6 +51,7 @@ from tests.execution import test_simple_select, test_ternary_logic
 from tests.native import test_allocation
 from tests.security import canaries, growing_shapes
 from tests.server import schema_cases
+from tests.server.websocket import listeners
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,16 @@ def _ternary_logic(seed: int, times: int) -> Result:
 def _model(seed: int, times: int) -> Result:
     test_model.prove(seed, runs=500 * times, steps=50)
     return Result(f"{500 * times:,} runs of 50 steps", "0 different", 0)
+
+
+def _live(seed: int, times: int) -> Result:
+    figures = listeners.prove(seed, 10_000 * times, 100)
+    tried = (
+        f"{figures.commits:,} commits, {figures.changes:,} changes told to 100 listeners, "
+        f"{figures.resumed:,} resumptions"
+    )
+    wrong = len(figures.findings)
+    return Result(tried, f"{wrong} wrong", wrong, tuple(figures.findings[:20]))
 
 
 def _tests(*arguments: str) -> Callable[[int, int], Result]:
@@ -355,6 +367,11 @@ PROOFS: dict[str, tuple[str, Callable[[int, int], Result]]] = {
         "requests made of the server's OpenAPI document, right and wrong ones: no answer of 500 or above, and none "
         "that the document does not have",
         _counted(lambda seed, times: schema_cases.prove(seed, schema_cases.WHOLE * times)),
+    ),
+    "live": (
+        "a hundred listeners over the network, each with a filter of its own and ended and resumed at random, beside "
+        "four writers: told exactly what was committed",
+        _live,
     ),
     "both-roads": ("simple SELECTs at random, by the core and by the query engine", _both_roads),
     "ternary-logic": (

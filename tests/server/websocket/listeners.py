@@ -32,6 +32,7 @@ from tests.server.websocket.client import read
 WRITERS = 4
 KEYS = 40
 """Of each writer."""
+PAUSE_S = 0.002
 LAST = -1
 """The key that every filter lets through, written when the writers have ended."""
 DEADLINE_S = 300.0
@@ -115,6 +116,8 @@ class Writer:
                         self._change(key)
             else:
                 self._change(self._chosen.choice(self._keys))
+            # Listeners live in this process too.
+            time.sleep(PAUSE_S)
 
     def _change(self, key: int) -> None:
         chosen = self._chosen
@@ -151,7 +154,8 @@ class Listener:
         """What was there when it began."""
         self.told: list[Change] = []
         self._chosen = random.Random(f"{seed} {number}")
-        self._url = f"ws://127.0.0.1:{served.port}/v1/ws?{self._chosen.choice(['', 'serialization=msgpack', 'compression=gzip'])}"
+        query = self._chosen.choice(["", "serialization=msgpack", "compression=gzip"])
+        self._url = f"ws://127.0.0.1:{served.port}/v1/ws?{query}"
         self._token = token_of(served.db, "ann")
         self._figures = figures
         self._place: str | None = None
@@ -159,7 +163,8 @@ class Listener:
         self._ended = False
 
     async def run(self) -> None:
-        await asyncio.sleep(self._chosen.random() * 0.5)
+        if self._chosen.random() < 0.5:
+            await asyncio.sleep(self._chosen.random())
         while not self._ended:
             with contextlib.suppress(ConnectionClosed):
                 async with connect(
@@ -184,7 +189,7 @@ class Listener:
                 {"type": "subscribe", "subscription": {"id": "s", "sql": self.filter.sql, "options": options}}
             )
         )
-        stay = self._chosen.randrange(1, 200)
+        stay = self._chosen.randrange(1, 80)
         loaded = self._place is not None
         while not self._ended:
             message = read(await connection.recv())
@@ -196,6 +201,7 @@ class Listener:
                     elif not loaded:
                         loaded = True
                         self._place = message["batch_control"]["last_seq_id"]
+                        self._ended = self.rows.pop(LAST, None) is not None
                 case "change":
                     self._take(message)
                     stay -= 1
@@ -279,9 +285,12 @@ def prove(seed: int, commits: int, listeners: int) -> Figures:
         writing = threading.Thread(target=write)
 
         async def run() -> None:
-            writing.start()
             async with asyncio.timeout(DEADLINE_S + commits / 20):
-                await asyncio.gather(*(listener.run() for listener in made))
+                listening = [asyncio.ensure_future(listener.run()) for listener in made]
+                while figures.begun < listeners // 3:
+                    await asyncio.sleep(0.01)
+                writing.start()
+                await asyncio.gather(*listening)
 
         asyncio.run(run())
         writing.join()
