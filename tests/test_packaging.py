@@ -24,6 +24,8 @@ MODULES = (
     "statements",
     "store",
     "segment_load",
+    "stored_rows",
+    "json_rows",
 )
 
 
@@ -80,7 +82,7 @@ def test_wheel_asks_for_no_developer_tool(wheel: Path) -> None:
     wanted = {re.split("[<>=]", one)[0] for one in asked if "extra ==" not in one}
     of_extra = {
         extra: {re.split("[<>=]", one)[0] for one in asked if f"extra == '{extra}'" in one.replace('"', "'")}
-        for extra in ("cloud", "server")
+        for extra in ("cli", "cloud", "server", "sqlalchemy")
     }
 
     assert wanted == {
@@ -94,8 +96,10 @@ def test_wheel_asks_for_no_developer_tool(wheel: Path) -> None:
         "xxhash",
     }
     assert of_extra == {
+        "cli": {"click"},
         "cloud": {"obstore"},
         "server": {
+            "click",
             "httptools",
             "msgspec",
             "prometheus-client",
@@ -105,8 +109,9 @@ def test_wheel_asks_for_no_developer_tool(wheel: Path) -> None:
             "uvloop",
             "websockets",
         },
+        "sqlalchemy": {"sqlalchemy"},
     }
-    assert fields.get_all("Provides-Extra") == ["cloud", "server"]
+    assert sorted(fields.get_all("Provides-Extra") or ()) == ["cli", "cloud", "server", "sqlalchemy"]
     assert fields["Requires-Python"] == ">=3.11"
 
 
@@ -145,9 +150,19 @@ def test_importing_kalamdb_brings_in_no_heavy_library() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
     )
 
-    assert not {"argon2", "cryptography", "datafusion", "jwt", "lark", "pandas", "polars"} & set(
-        done.stdout.split()
-    )
+    assert not {
+        "argon2",
+        "click",
+        "cryptography",
+        "datafusion",
+        "jwt",
+        "lark",
+        "pandas",
+        "polars",
+        "sqlalchemy",
+        "starlette",
+        "uvicorn",
+    } & set(done.stdout.split())
 
 
 def test_version_is_the_same_everywhere() -> None:

@@ -100,6 +100,31 @@ def test_parameters_are_counted_and_bound_by_value(app):
         alice.execute("SELECT 1; SELECT ?", ["x"])
 
 
+@pytest.mark.parametrize(
+    ("sql", "parameters", "rows"),
+    [
+        ("UPDATE notes SET body = ? WHERE size > 15", ["new"], [(1, "a"), (2, "new"), (3, "new")]),
+        ("UPDATE notes SET body = ? WHERE id IN (SELECT id FROM notes WHERE size < 15)", ["new"], None),
+        ("UPDATE notes SET body = $2 WHERE size < $1 AND size < 15", [20, "new"], None),
+        ("UPDATE notes SET body = ? || lower('EW') WHERE size < ?", ["n", 15], None),
+        ("UPDATE notes SET body = CAST(? AS TEXT), size = ? WHERE id = ?", ["new", 10, 1], None),
+        ("DELETE FROM notes WHERE size > ? RETURNING body || ?", [15, "!"], [(1, "a")]),
+        ("INSERT INTO notes VALUES (?, upper(?), ?)", [4, "d", 40], [(1, "a"), (2, "b"), (3, "c"), (4, "D")]),
+    ],
+)
+def test_a_part_of_a_statement_may_need_some_of_its_parameters_alone(db, sql, parameters, rows):
+    """A WHERE, a SET or a value may be asked of the query engine, which is then given every parameter."""
+    db.execute("CREATE TABLE notes (id BIGINT PRIMARY KEY, body TEXT, size INT)")
+    db.execute("INSERT INTO notes VALUES (1, 'a', 10), (2, 'b', 20), (3, 'c', 30)")
+
+    db.execute(sql, parameters)
+
+    expected = [(1, "new"), (2, "b"), (3, "c")] if rows is None else rows
+    assert db.execute("SELECT id, body FROM notes ORDER BY id").fetchall() == expected
+    with pytest.raises(InvalidParameter, match=f"takes {len(parameters)} parameter"):
+        db.execute(sql, [*parameters, 1])
+
+
 def test_a_batch_runs_in_order_and_names_the_statement_that_failed(app):
     root = app
     result = root.execute(
@@ -278,6 +303,37 @@ def test_a_result_is_fetched_in_pieces(db):
     assert (result.columns, result.rowcount) == (("n",), 5)
     assert [column[0] for column in result.description] == ["n"]
     assert result.took_ms > 0
+
+
+def test_a_description_tells_types_with_their_digits_and_lengths(db):
+    db.execute(EVERY_TYPE)
+    db.execute("ALTER TABLE every_type ADD COLUMN short VARCHAR(5)")
+    told = {name: rest for name, *rest in db.execute("SELECT * FROM every_type").description}
+
+    assert told["price"] == ["DECIMAL(20,4)", None, None, 20, 4, None]
+    assert told["short"] == ["VARCHAR(5)", None, 5, None, None, None]
+    assert told["payload"] == ["JSON", *[None] * 5]
+    summed = db.execute("SELECT sum(price) AS total, NULL AS nothing FROM every_type").description
+    assert [(name, code, precision) for name, code, _, _, precision, _, _ in summed] == [
+        ("total", "DECIMAL(30,4)", 30),
+        ("nothing", "TEXT", None),
+    ]
+    returned = db.execute(
+        "INSERT INTO every_type (id) VALUES (1) RETURNING id, id + 1 AS next, NULL AS nothing"
+    )
+    assert [code for _, code, *_ in returned.description] == ["BIGINT", "BIGINT", "TEXT"]
+    assert returned.fetchall() == [(1, 2, None)]
+
+
+def test_a_session_tells_whether_a_transaction_is_open(db):
+    session = db.session("alice")
+    assert not session.in_transaction
+    with session.transaction():
+        assert session.in_transaction
+    session.execute("BEGIN")
+    assert session.in_transaction
+    session.rollback()
+    assert not session.in_transaction
 
 
 def test_statements_without_rows_carry_a_message_and_a_count(app):

@@ -20,6 +20,9 @@ cdef class Cursor:
     cdef public object _schema
     cdef public object _parts
     cdef public list _stored
+    # StoredRows, and the type code of each column as bytes; None where the rows are somewhere else.
+    cdef public object _encoded
+    cdef public object _codes
     cdef public Py_ssize_t _cursor
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from typing_extensions import disjoint_base
 
+from kalamcore.stored_rows import StoredRows
+
 @disjoint_base
 class Cursor:
     """What every result has, and the fetching of one row. A subclass gives `_tuples`, which fills `_rows`."""
@@ -20,6 +22,8 @@ class Cursor:
     _schema: Any
     _parts: list[Any] | None
     _stored: list[tuple[Any, ...]] | None
+    _encoded: StoredRows | None
+    _codes: bytes | None
     _cursor: int
 
     def fetchone(self) -> tuple[Any, ...] | None:

@@ -91,6 +91,7 @@ cdef class SelectPlan:
     cdef type result
     cdef tuple names
     cdef tuple types
+    cdef bytes codes
     cdef bint stored
     cdef Py_ssize_t parameters
 
@@ -99,6 +100,4 @@ cdef class SelectPlan:
 
     cdef int bind(self, const Slot& slot, tuple parameters, object literals, Constant* out, list held) except -1
     cdef int64_t count_of(self, const Slot& slot, tuple parameters, object literals) except -2
-    cdef list decoded(self, const vector[RowRef]& rows)
-    cdef list arrow(self, const vector[RowRef]& rows)
     cdef tuple aggregates(self, Selection* selection)

@@ -43,8 +43,8 @@ class SelectPlan:
     `columns`: positions to return, in order. `predicate`: a tree of (test, column, constants) and, for AND, OR and
     NOT, (test, parts); None for all rows. `order`: (column, descending, nulls first). `aggregates`: (kind, column or
     -1), instead of columns. `limit`, `offset`: constants. `arrow_rows`: results of more rows are Arrow. `bytes_max`:
-    results of more bytes are left to the query engine (-1: none).
-    `result`, `names`, `types`: what `answer` makes, a kind of Cursor; `stored`: its rows hold JSON, still as text.
+    results of more bytes are left to the query engine (-1: none). `result`, `names`, `types`: what `answer` makes, a
+    kind of Cursor; `codes`: those of the types, as JsonRows takes them; `stored`: its rows hold JSON, still as text.
     `parameters`: how many the statement takes.
     """
     def __init__(
@@ -64,6 +64,7 @@ class SelectPlan:
         result: type[Cursor] = ...,
         names: tuple[str, ...] = (),
         types: tuple[object, ...] = (),
+        codes: bytes | None = None,
         stored: bool = False,
         parameters: int = 0,
         everybody: bool = False,

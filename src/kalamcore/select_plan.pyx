@@ -23,8 +23,9 @@ from libcpp.memory cimport unique_ptr
 
 from kalamcore.cursor cimport Cursor, new_cursor
 from kalamcore.memtable cimport Bounds
-from kalamcore.rows cimport ArrowBuilder, CppArrowBatch, date_of, make_batch, time_of, timestamp_of
+from kalamcore.rows cimport CppArrowBatch, date_of, make_batch, time_of, timestamp_of
 from kalamcore.store cimport CppReadable, CppView, FoundRow, Readable, Store
+from kalamcore.stored_rows cimport StoredRows, batches_of_rows, make_stored_rows, tuples_of_rows
 
 from kalamcore.errors import ValueMismatchError
 
@@ -65,6 +66,8 @@ cdef enum:
     LONG_RUN = 20000
     COPIED_ROWS_A_SECOND = 20000000
     BATCH_ROWS = 65536
+    # Values are made of so many at once: to put them aside would take about as long.
+    FEW_ROWS = 8
 
 cdef uint64_t NO_LIMIT = <uint64_t> -1
 
@@ -105,22 +108,23 @@ cdef class SelectPlan:
     `columns`: positions to return, in order. `predicate`: a tree of (test, column, constants) and, for AND, OR and
     NOT, (test, parts); None for all rows. `order`: (column, descending, nulls first). `aggregates`: (kind, column or
     -1), instead of columns. `limit`, `offset`: constants. `arrow_rows`: results of more rows are Arrow. `bytes_max`:
-    results of more bytes are left to the query engine (-1: none).
-    `result`, `names`, `types`: what `answer` makes, a kind of Cursor; `stored`: its rows hold JSON, still as text.
+    results of more bytes are left to the query engine (-1: none). `result`, `names`, `types`: what `answer` makes, a
+    kind of Cursor; `codes`: those of the types, as JsonRows takes them; `stored`: its rows hold JSON, still as text.
     `parameters`: how many the statement takes. `everybody`: all partitions are meant, where COUNT(*) is all that is
     asked.
     """
 
     def __init__(self, Reader reader not None, uint64_t table_id, *, bint shared, columns, predicate=None, order=None,
                  aggregates=(), limit=None, offset=None, Py_ssize_t arrow_rows=4096, int64_t bytes_max=-1,
-                 type result=Cursor, tuple names=(), tuple types=(), bint stored=False,
-                 Py_ssize_t parameters=0, bint everybody=False):
+                 type result=Cursor, tuple names=(), tuple types=(), bytes codes=None,
+                 bint stored=False, Py_ssize_t parameters=0, bint everybody=False):
         cdef Aggregate one
         if not issubclass(result, Cursor):
             raise TypeError(f"{result} is no Cursor")
         self.result = result
         self.names = names
         self.types = types
+        self.codes = codes
         self.stored = stored
         self.parameters = parameters
         self.arrow_rows = arrow_rows
@@ -326,7 +330,8 @@ cdef class SelectPlan:
         query engine, which knows what to say. Raises CorruptionError, and TimeoutError after `timeout_s` seconds
         (0: never).
         """
-        return self.select(store, user, snapshot, parameters, literals, timeout_s)
+        rows = self.select(store, user, snapshot, parameters, literals, timeout_s)
+        return (<StoredRows> rows).tuples() if type(rows) is StoredRows else rows
 
     def answer(self, Readable store not None, str user not None, parameters, literals, int64_t started_ns,
                double timeout_s=0.0, /):
@@ -354,8 +359,12 @@ cdef class SelectPlan:
         made = new_cursor(self.result)
         made.columns = self.names
         made._types = self.types
+        made._codes = self.codes
         if type(rows) is tuple:
             made.rowcount, made._parts = rows
+        elif type(rows) is StoredRows:
+            made.rowcount = len(<StoredRows> rows)
+            made._encoded = rows
         else:
             made.rowcount = PyList_GET_SIZE(rows)
             if self.stored:
@@ -460,31 +469,11 @@ cdef class SelectPlan:
             return rows[offset:] if limit < 0 else rows[offset:offset + min(limit, 1)]
         if self.bytes_max >= 0 and running.bytes() > <uint64_t> self.bytes_max:
             return None
+        if running.rows().size() <= FEW_ROWS:
+            return tuples_of_rows(self.reader, self.columns, running.rows())
         if <Py_ssize_t> running.rows().size() <= self.arrow_rows:
-            return self.decoded(running.rows())
-        return running.rows().size(), self.arrow(running.rows())
-
-    cdef list decoded(self, const vector[RowRef]& rows):
-        cdef list values = []
-        cdef size_t at
-        for at in range(rows.size()):
-            values.append(self.reader.decode_view(rows[at].data, rows[at].size, self.columns, rows[at].sequence, False))
-        return values
-
-    cdef list arrow(self, const vector[RowRef]& rows):
-        cdef unique_ptr[ArrowBuilder] builder
-        cdef vector[CppArrowBatch] batches
-        cdef size_t at = 0
-        cdef size_t offered
-        cdef size_t taken
-        builder.reset(new ArrowBuilder(dereference(self.reader.reader), self.columns))
-        with nogil:
-            while at < rows.size():
-                offered = min(rows.size() - at, <size_t> BATCH_ROWS)
-                taken = dereference(builder).append(rows.data() + at, offered)
-                at += taken
-                batches.push_back(dereference(builder).finish())
-        return [make_batch(batches[at]) for at in range(batches.size())]
+            return make_stored_rows(self.reader, self.columns, running.rows())
+        return running.rows().size(), batches_of_rows(self.reader, self.columns, running.rows(), BATCH_ROWS)
 
     cdef tuple aggregates(self, Selection* selection):
         cdef Py_ssize_t count = <Py_ssize_t> self.plan.aggregates.size()

@@ -1,11 +1,77 @@
 """kalamdb: an embeddable SQL database with one small, private, live database per user."""
 
 from kalamdb.database import Database, open  # noqa: A004
-from kalamdb.errors import Error
+from kalamdb.dbapi import (
+    BINARY,
+    DATETIME,
+    NUMBER,
+    ROWID,
+    STRING,
+    Binary,
+    Connection,
+    Cursor,
+    DatabaseError,
+    DataError,
+    Date,
+    DateFromTicks,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    Time,
+    TimeFromTicks,
+    Timestamp,
+    TimestampFromTicks,
+    Warning,  # noqa: A004 - the name PEP 249 asks for
+    apilevel,
+    connect,
+    paramstyle,
+    threadsafety,
+)
 from kalamdb.repair import check, repair
 from kalamdb.restoring import restore
 from kalamdb.result import Result
 from kalamdb.session import Session, Statement
+from kalamdb.version import __version__ as __version__
 
-__version__ = "0.1.0"
-__all__ = ["Database", "Error", "Result", "Session", "Statement", "check", "open", "repair", "restore"]
+__all__ = [
+    "BINARY",
+    "DATETIME",
+    "NUMBER",
+    "ROWID",
+    "STRING",
+    "Binary",
+    "Connection",
+    "Cursor",
+    "DataError",
+    "Database",
+    "DatabaseError",
+    "Date",
+    "DateFromTicks",
+    "Error",
+    "IntegrityError",
+    "InterfaceError",
+    "InternalError",
+    "NotSupportedError",
+    "OperationalError",
+    "ProgrammingError",
+    "Result",
+    "Session",
+    "Statement",
+    "Time",
+    "TimeFromTicks",
+    "Timestamp",
+    "TimestampFromTicks",
+    "Warning",
+    "apilevel",
+    "check",
+    "connect",
+    "open",
+    "paramstyle",
+    "repair",
+    "restore",
+    "threadsafety",
+]

@@ -272,6 +272,20 @@ class InvalidCredentials(OperationalError):
     sqlstate = "28P01"
 
 
+class RemoteAccessDenied(InvalidCredentials):
+    """What works from the server's own machine alone: the log-in without a password, and the set-up."""
+
+    code = "REMOTE_ACCESS_DENIED"
+    sqlstate = "28000"
+
+
+class AlreadySetUp(OperationalError):
+    """The first passwords are there; change them with ALTER USER."""
+
+    code = "ALREADY_SET_UP"
+    sqlstate = "55000"
+
+
 class InvalidToken(OperationalError):
     """The token is none that this database takes; log in again."""
 

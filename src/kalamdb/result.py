@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import datetime
-import decimal
 import json
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
+from kalamcore import errors as core
 from kalamcore.cursor import Cursor
+from kalamcore.json_rows import JsonRows
+from kalamdb.engine.core_errors import translated
 from kalamdb.errors import InterfaceError
-from kalamdb.types import (
-    BIGINT,
-    BOOLEAN,
-    BYTES,
-    DATE,
-    DOUBLE,
-    JSON,
-    TEXT,
-    TIME,
-    TIMESTAMP,
-    UUID,
-    DataType,
-    TypeName,
-)
+from kalamdb.json_cells import cells_of_batches, cells_of_rows, json_text
+from kalamdb.types import JSON, TypeName
 
 if TYPE_CHECKING:
     import pandas
@@ -32,20 +21,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from kalamcore.rows import Batch
+    from kalamdb.types import DataType
 
 Row = tuple[Any, ...]
-_TYPES_OF_VALUES: tuple[tuple[type | tuple[type, ...], DataType], ...] = (
-    (bool, BOOLEAN),
-    (int, BIGINT),
-    (float, DOUBLE),
-    (decimal.Decimal, DataType(TypeName.DECIMAL, precision=38, scale=10)),
-    (bytes, BYTES),
-    (datetime.datetime, TIMESTAMP),
-    (datetime.date, DATE),
-    (datetime.time, TIME),
-    (uuid.UUID, UUID),
-    ((dict, list), JSON),
-)
+Description = list[tuple[str, str, None, int | None, int | None, int | None, None]]
 
 
 class Result(Cursor):
@@ -96,12 +75,15 @@ class Result(Cursor):
         return cls(tuple(schema.names), rowcount=count, batches=batches, schema=schema)
 
     @property
-    def description(self) -> list[tuple[str, str | None, None, None, None, None, None]] | None:
-        """PEP 249: one (name, type, …) a column; None for a statement without rows."""
+    def description(self) -> Description | None:
+        """PEP 249: one (name, type_code, display_size, internal_size, precision, scale, null_ok) a column; None for a
+        statement without rows. type_code is the SQL type as text; precision and scale are of DECIMAL, internal_size,
+        in characters, is of VARCHAR(n), and the others are None."""
         if not self.columns:
             return None
+        kinds = zip(self.columns, self.column_types())
         return [
-            (name, kind, None, None, None, None, None) for name, kind in zip(self.columns, self._type_names())
+            (name, str(kind), None, kind.length, kind.precision, kind.scale, None) for name, kind in kinds
         ]
 
     @property
@@ -112,57 +94,36 @@ class Result(Cursor):
     def column_types(self) -> Sequence[DataType]:
         """The SQL type of each column; where the statement names none that of its first value, and of NULL alone TEXT.
 
-        Lists, structs and maps are JSON, intervals TEXT.
-        """
-        if self._types is None:
-            from kalamdb.types import type_of_arrow
-
-            return [type_of_arrow(field) for field in self._schema or ()]
-        if not any(one is None for one in self._types):
-            return self._types
-        return [
-            _type_of_values(row[position] for row in self._tuples()) if one is None else one
-            for position, one in enumerate(self._types)
-        ]
-
-    def text_rows(self, rows_max: int) -> Iterator[list[Row]]:
-        """Every row, whatever was fetched, up to `rows_max` at a time: JSON as its text, UUID too where it is kept so.
-
-        What is kept as Arrow is turned into Python values when its turn comes.
-        """
-        for rows in self._kept_rows():
-            for start in range(0, len(rows), rows_max):
-                yield rows[start : start + rows_max]
-
-    def _kept_rows(self) -> Iterator[list[Row]]:
-        if self._stored is not None:
-            yield self._stored
-        elif self._parts is not None:
-            from kalamcore.rows import tuples_from_arrow
-
-            yield from map(tuples_from_arrow, self._parts)
-        elif self._batches is not None:
-            yield from map(text_tuples, self._batches)
-        elif self._rows is not None:
-            converters: dict[int, Callable[[Any], Any]] = {
-                position: _json_text
-                for position, one in enumerate(self._types or ())
-                if one is not None and one.name is TypeName.JSON
-            }
-            yield [_converted(row, converters) for row in self._rows] if converters else self._rows
-
-    def _type_names(self) -> list[str | None]:
-        if self._types is not None:
-            return [None if one is None else str(one) for one in self._types]
+        Lists, structs and maps are JSON, intervals TEXT."""
         from kalamdb.types import type_of_arrow
 
-        assert self._schema is not None
-        return [str(type_of_arrow(field)) for field in self._schema]
+        if self._types is None:
+            return [type_of_arrow(field) for field in self._schema or ()]
+        if None not in self._types:
+            # The same object each time that a plan answers: what is made of it may be kept.
+            return cast("Sequence[DataType]", self._types)
+        return [kind or self._type_of_values(place) for place, kind in enumerate(self._types)]
+
+    def _type_of_values(self, place: int) -> DataType:
+        import pyarrow as pa
+
+        from kalamdb.types import type_of_arrow
+
+        value = next((row[place] for row in self._tuples() if row[place] is not None), None)
+        return type_of_arrow(pa.field("value", pa.array([_plain(value)]).type))
 
     def _tuples(self) -> list[Row]:
         if self._rows is None:
             if self._parts is not None:
                 self._rows = _part_tuples(self._parts, self._types or ())
+            elif self._encoded is not None:
+                try:
+                    rows = self._encoded.tuples()
+                except core.CoreError as error:
+                    raise translated(error) from error
+                # Asked of the codes, which is quicker than of the types.
+                has_json = JSON.code in (self._codes or b"")
+                self._rows = _decoded(rows, self._types or (), TypeName.JSON) if has_json else rows
             elif self._stored is not None:
                 self._rows = _decoded(self._stored, self._types or (), TypeName.JSON)
             else:
@@ -208,6 +169,31 @@ class Result(Cursor):
         """The Arrow PyCapsule interface: pyarrow, pandas, Polars and DuckDB read a result as it is."""
         return self.arrow().__arrow_c_stream__(requested_schema)
 
+    def json_rows(self, *, objects: bool = False, piece_bytes: int = 65_536) -> Iterator[bytes]:
+        """Every row, whatever was fetched, as the text of one JSON array, UTF-8, in pieces.
+
+        A row is an array of cells; with `objects`, an object of them by the columns' names. A piece ends with the row
+        that takes it to `piece_bytes`. Cells: BIGINT and DECIMAL as strings, TIMESTAMP and TIME as microseconds, DATE
+        as days, BYTES as an array of numbers, UUID and JSON as text; NaN and the infinities as null. Raises
+        InterfaceError for a statement without rows; a piece may raise Corruption.
+        """
+        if not self.columns:
+            raise InterfaceError("the statement returned no rows, so there is no JSON of them")
+        codes = b""
+        parts: Iterable[Any]
+        if self._encoded is not None:
+            parts = (self._encoded,)
+        elif self._parts is not None:
+            parts = self._parts
+        elif self._types is None:
+            assert self._batches is not None
+            parts = cells_of_batches(self._batches, self._schema)
+        else:
+            codes = self._codes or bytes([0 if kind is None else kind.code for kind in self._types])
+            parts = (cells_of_rows(self._tuples(), codes) if self._stored is None else self._stored,)
+        names = self.columns if objects else None
+        return _translated(JsonRows(parts, names=names, codes=codes, piece_bytes=piece_bytes))
+
     def _to_arrow(self) -> tuple[list[pa.RecordBatch], pa.Schema]:
         import pyarrow as pa
 
@@ -215,11 +201,17 @@ class Result(Cursor):
 
         if not self.columns:
             raise InterfaceError("the statement returned no rows, so there is no Arrow table of them")
-        if self._parts is not None:
+        parts = self._parts
+        if self._encoded is not None:
+            try:
+                parts = self._encoded.batches()
+            except core.CoreError as error:
+                raise translated(error) from error
+        if parts is not None:
             assert self._types is not None
             given = zip(self.columns, self._types, strict=True)
             schema = pa.schema([query_field(name, kind) for name, kind in given if kind is not None])
-            columns = [pa.record_batch(part).columns for part in self._parts]
+            columns = [pa.record_batch(part).columns for part in parts]
             return [pa.RecordBatch.from_arrays(arrays, schema=schema) for arrays in columns], schema
         rows = self._stored or self._rows or []
         types = self._types or [None] * len(self.columns)
@@ -233,7 +225,9 @@ class Result(Cursor):
                 fields.append(pa.field(name, array.type))
             else:
                 field = query_field(name, kind, True)
-                if kind.name in (TypeName.UUID, TypeName.JSON):
+                if kind.name is TypeName.JSON and self._stored is None:
+                    values = [None if value is None else json_text(value) for value in values]
+                elif kind.name is TypeName.UUID:
                     values = [_plain(value) for value in values]
                 array = pa.array(values, field.type)
                 fields.append(field)
@@ -257,6 +251,13 @@ class Result(Cursor):
         if not self.columns:
             return f"<Result: {self.message}>"
         return f"<Result: {self.rowcount} row(s) of {', '.join(self.columns)}>"
+
+
+def _translated(pieces: JsonRows) -> Iterator[bytes]:
+    try:
+        yield from pieces
+    except core.CoreError as error:
+        raise translated(error) from error
 
 
 def _plain(value: Any) -> Any:
@@ -294,11 +295,6 @@ def text_tuples(batch: pa.RecordBatch) -> list[Row]:
         return tuples_from_arrow(batch)
     except ValueMismatchError:
         return list(zip(*(column.to_pylist() for column in batch.columns)))
-
-
-def _type_of_values(values: Iterator[Any]) -> DataType:
-    first = next((value for value in values if value is not None), None)
-    return next((of for kind, of in _TYPES_OF_VALUES if isinstance(first, kind)), TEXT)
 
 
 def _part_tuples(parts: list[Batch], types: Sequence[DataType | None]) -> list[Row]:

@@ -439,6 +439,11 @@ class Session:
 
     # Transactions
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open; one that was idle for too long is, until the next statement says so."""
+        return self._transaction is not None
+
     def begin(self, *, durability: str | None = None) -> None:
         """Open a transaction: from here on every statement sees the rows as they are now, and its own writes, which
         nobody else sees before commit().
@@ -530,11 +535,6 @@ class Session:
     def catalog(self) -> Catalog:
         """What exists now; an immutable value."""
         return self._database.catalog
-
-    @property
-    def in_transaction(self) -> bool:
-        """Whether a transaction is open, which may have been idle for too long."""
-        return self._transaction is not None
 
     def _run_own(self, statement: Any) -> Result:
         from kalamdb.sql.ddl import UseNamespace

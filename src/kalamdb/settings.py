@@ -14,6 +14,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -339,6 +340,31 @@ class Settings:
     trusted_proxies: str | None = _setting(
         None, _networks, "proxies whose X-Forwarded-For is believed; none = nobody's"
     )
+    server_host: str = _setting(
+        "127.0.0.1",
+        _text(255),
+        "the address that `kalam serve` listens to; 0.0.0.0 or :: for all of the machine's",
+    )
+    server_port: int = _setting(8080, _whole(0, 65_535), "the port that it listens to; 0 = a free one")
+    tls_certificate_file: str | None = _setting(
+        None, _file, "certificates in PEM, the server's own first: then it speaks TLS, and nothing else"
+    )
+    tls_key_file: str | None = _setting(None, _file, "the certificate's private key in PEM")
+    drain_timeout_s: float = _setting(
+        2.5,
+        _seconds(0.0, 3600),
+        "how long a server that is told to end lets statements run; a second or two more, and it has ended",
+    )
+    log_level: str = _setting(
+        "info",
+        _choice("info", "warning", "error"),
+        "what `kalam serve` writes to standard error: info = every request",
+    )
+    metrics: str = _setting(
+        "off",
+        _choice("off", "open", "token"),
+        "who reads /metrics of a server: nobody, everybody, or who has the metrics token or the role service and above",
+    )
     websocket_connections_max: int = _setting(
         20_000, _whole(1, 1_000_000), "WebSockets that may be open; one more is closed with 1013"
     )
@@ -431,6 +457,15 @@ def shown(value: object) -> str:
 NAMES: tuple[str, ...] = tuple(field.name for field in dataclasses.fields(Settings))
 
 
+class Source(StrEnum):
+    """Where a setting's value comes from; of two, the later one here wins."""
+
+    DEFAULT = "default"
+    FILE = "file"
+    ENVIRONMENT = "environment"
+    GIVEN = "given"
+
+
 def load_settings(
     file: str | os.PathLike[str] | None = None,
     environment: Mapping[str, str] | None = None,
@@ -442,13 +477,30 @@ def load_settings(
     Later ones win. A name that does not exist is refused in file and overrides; in the environment other
     programs have their say too, so there it is passed over. Raises InvalidSetting.
     """
+    return settings_and_sources(file, environment, overrides)[0]
+
+
+def settings_and_sources(
+    file: str | os.PathLike[str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    overrides: Mapping[str, object] | None = None,
+) -> tuple[Settings, dict[str, Source]]:
+    """The same, and where each setting comes from, by name. Raises as load_settings."""
     environment = os.environ if environment is None else environment
+    layers: list[tuple[Source, dict[str, Any]]] = [
+        (Source.FILE, {} if file is None else _known(_read_file(Path(file)))),
+        (
+            Source.ENVIRONMENT,
+            {name: environment[key] for name in NAMES if (key := f"KALAM_{name.upper()}") in environment},
+        ),
+        (Source.GIVEN, _known(overrides or {})),
+    ]
     given: dict[str, Any] = {}
-    if file is not None:
-        given |= _known(_read_file(Path(file)))
-    given |= {name: environment[key] for name in NAMES if (key := f"KALAM_{name.upper()}") in environment}
-    given |= _known(overrides or {})
-    return Settings(**given)
+    sources = dict.fromkeys(NAMES, Source.DEFAULT)
+    for source, values in layers:
+        given |= values
+        sources |= dict.fromkeys(values, source)
+    return Settings(**given), sources
 
 
 def _read_file(path: Path) -> dict[str, object]:

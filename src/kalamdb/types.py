@@ -10,7 +10,7 @@ import math
 import re
 import struct
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kalamdb.errors import InvalidDefinition, InvalidValue, NumericOutOfRange, TypeMismatch, ValueTooLong
@@ -42,12 +42,17 @@ class TypeName(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class DataType:
-    """One SQL type. `length` in characters (TEXT only), `precision` and `scale` in digits (DECIMAL only)."""
+    """One SQL type. `length` in characters (TEXT only), `precision` and `scale` in digits (DECIMAL only).
+
+    `declared_int`: a BIGINT that was asked for as INT, which the profile kalamdb-0.4 tells its clients; it makes no
+    other difference.
+    """
 
     name: TypeName
     length: int | None = None
     precision: int | None = None
     scale: int | None = None
+    declared_int: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
         if self.name is TypeName.DECIMAL:
@@ -652,7 +657,8 @@ _COERCIONS: tuple[Callable[[object, DataType], object], ...] = (
 # ---- Arrow -------------------------------------------------------------------------------------------------
 
 TYPE_METADATA = b"kalam.type"
-"""The field metadata that tells a type which Arrow's own does not: `uuid`, `json`, `varchar(n)`."""
+"""The field metadata that tells a type which Arrow's own does not: `uuid`, `json`, `varchar(n)`; `int` for a BIGINT
+that was declared so."""
 
 
 def arrow_type(of: DataType) -> pa.DataType:
@@ -701,9 +707,12 @@ def query_field(name: str, of: DataType, nullable: bool = True) -> pa.Field:
 
     told = of.name in (TypeName.UUID, TypeName.JSON) or of.length is not None
     metadata = {TYPE_METADATA: str(of).lower().encode()} if told else None
+    if of.declared_int:
+        metadata = {TYPE_METADATA: _DECLARED_INT}
     return pa.field(name, query_type(of), nullable, metadata)
 
 
+_DECLARED_INT = b"int"
 _TOLD = re.compile(r"(uuid|json|varchar)(?:\(([0-9]+)\))?")
 
 
@@ -728,7 +737,8 @@ def type_of_arrow(field: pa.Field) -> DataType:
     if at.is_int32(type_):
         return INT
     if at.is_integer(type_):
-        return BIGINT
+        declared_int = (field.metadata or {}).get(TYPE_METADATA) == _DECLARED_INT
+        return DataType(TypeName.BIGINT, declared_int=True) if declared_int else BIGINT
     if at.is_float16(type_) or at.is_float32(type_):
         return FLOAT
     if at.is_float64(type_):

@@ -39,6 +39,9 @@ class Source:
         yield Job("j1", request, JobStatus.FAILED, AT, error="gone", rows=1, started_at=AT, finished_at=AT)
         yield Job("j2", JobRequest("backup"), JobStatus.NEW, AT, attempt=2)
 
+    def live_queries(self):
+        return [("an id", "root", "app", "notes", "SELECT * FROM app.notes", None, 0, AT, None)]
+
     def users(self):
         return [("root", "system", None, "none", "table", None, 0, None, None, AT, AT, None)]
 

@@ -50,6 +50,7 @@ from tests.crash import (
 from tests.execution import test_simple_select, test_ternary_logic
 from tests.native import test_allocation
 from tests.security import canaries, growing_shapes
+from tests.server import schema_cases
 from tests.server.websocket import listeners
 
 
@@ -361,6 +362,11 @@ PROOFS: dict[str, tuple[str, Callable[[int, int], Result]]] = {
             "tests/security/test_host_files.py",
             "tests/auth",
         ),
+    ),
+    "requests": (
+        "requests made of the server's OpenAPI document, right and wrong ones: no answer of 500 or above, and none "
+        "that the document does not have",
+        _counted(lambda seed, times: schema_cases.prove(seed, schema_cases.WHOLE * times)),
     ),
     "live": (
         "a hundred listeners over the network, each with a filter of its own and ended and resumed at random, beside "

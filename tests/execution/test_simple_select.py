@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import seed as seeded
@@ -268,6 +269,10 @@ def shown(rows: Sequence[tuple[Any, ...]]) -> list[str]:
     return [repr(row) for row in rows]
 
 
+def json_rows(result: Result) -> Any:
+    return orjson.loads(b"".join(result.json_rows()))
+
+
 answered: Counter[str] = Counter()
 
 
@@ -289,6 +294,7 @@ def compare_both_roads(world: kalamdb.Database, data: st.DataObject) -> None:
     assert native.arrow().schema.equals(engine.arrow().schema, check_metadata=True)
     if not limited:
         assert Counter(shown(rows)) == Counter(shown(expected))
+        assert Counter(shown(json_rows(native))) == Counter(shown(json_rows(engine)))
     if ordered is not None and ordered in native.columns:
         place = native.columns.index(ordered)
         assert shown([(row[place],) for row in rows]) == shown([(row[place],) for row in expected])

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+
+import orjson
+
 import kalamcore.rows as codec
 from kalamcore.errors import CorruptionError, NullValueError, ValueMismatchError, ValueOutOfRangeError
+from kalamcore.json_rows import JsonRows
+from kalamcore.stored_rows import StoredRows
 from tests.fuzz.mutation import NUMBERS
 
 NAME = "rows"
@@ -47,6 +53,9 @@ def row(layout: codec.Layout, reader: codec.Reader, data: bytes) -> None:
         values: tuple[object, ...] | None = reader.decode(data)
     except CorruptionError:
         values = None
+    # A value that Python or Arrow has no place for has one in JSON: a date of the year 300,000.
+    with contextlib.suppress(CorruptionError):
+        orjson.loads(b"".join(JsonRows([StoredRows(reader, [data])])))
     try:
         arrow = codec.tuples_from_arrow(codec.rows_to_arrow(reader, [data]))
     except CorruptionError:

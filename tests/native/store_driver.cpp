@@ -4,7 +4,8 @@
 // all, while the rows move to hot segments under them. Then eight threads that do everything at once, life
 // after life: inserts, updates, deletes, scans, streams, definitions and drops, transactions, ids,
 // checkpoints, and views that are kept and read again. Each life ends with an open that must find what each
-// thread knows of its own rows.
+// thread knows of its own rows. Each thread also listens, and compares what it was told with what the log
+// says and with what views show.
 //
 //     store_driver [COMMITS [SECONDS]]
 //
@@ -31,9 +32,10 @@
 namespace {
 
 constexpr int kWriters = 4;
-constexpr std::uint64_t kTable = 1;
-constexpr std::uint64_t kStream = 2;
-constexpr std::uint64_t kChanging = 3;  // and 4: their versions change all the time
+// Not of the database's own, so that the log tells what updates replace.
+constexpr std::uint64_t kTable = 101;
+constexpr std::uint64_t kStream = 102;
+constexpr std::uint64_t kChanging = 103;  // and 104: their versions change all the time
 constexpr int kSeats = 8;
 
 void require(bool holds, const char* what) {
@@ -150,7 +152,10 @@ class Seat {
     }
 
     // Views do not outlive their store.
-    void let_go() { kept_.reset(); }
+    void let_go() {
+        kept_.reset();
+        stop_listening();
+    }
 
     void check(const kalam::Store& store) const {
         for (const auto& [key, text] : rows_) {
@@ -169,7 +174,7 @@ class Seat {
     std::string text() { return std::string(1 + any(200), static_cast<char>('a' + any(26))); }
 
     void step() {
-        switch (any(12)) {
+        switch (any(13)) {
             case 0:
             case 1:
             case 2:
@@ -191,6 +196,8 @@ class Seat {
                 return;
             case 10:
                 return keep_a_view();
+            case 11:
+                return listen();
             default:
                 return look();
         }
@@ -235,6 +242,60 @@ class Seat {
         }
         kept_ = store_.pin();
         kept_rows_ = kept_->count(kTable, "all", kept_->snapshot());
+    }
+
+    // What was told since a view, and what the log says of the same time, lead from that view to a later one.
+    void listen() {
+        if (!reader_of_changes_) {
+            reader_of_changes_ = store_.listen(kTable, "some", 1 + any(5), waker_, 1 << 22);
+            kalam::View view = store_.pin();
+            heard_from_ = view.snapshot();
+            heard_rows_ = view.count(kTable, "some", heard_from_);
+            told_.clear();
+            return;
+        }
+        waker_->wait(any(2) ? 0 : 1);
+        bool lagged = false;
+        for (const auto& set : store_.feed().take(*reader_of_changes_, lagged)) {
+            require(told_.empty() || told_.back()->last < set->last, "commits are told in their order");
+            if (set->last > heard_from_) told_.push_back(set);
+        }
+        kalam::View view = store_.pin();
+        std::vector<std::shared_ptr<const kalam::ChangeSet>> logged;
+        try {
+            logged = store_.changes_between(kTable, "some", heard_from_, view.snapshot());
+        } catch (const kalam::HistoryGone&) {
+            return stop_listening();
+        }
+        require(lagged || told_.size() <= logged.size(), "what is told is in the log");
+        for (std::size_t at = 0; at < told_.size() && !lagged; at++) {
+            require(told_[at]->last == logged[at]->last && told_[at]->size() == logged[at]->size(),
+                    "what is told is what the log says");
+            for (std::size_t one = 0; one < told_[at]->size(); one++) {
+                kalam::Change a = told_[at]->at(one), b = logged[at]->at(one);
+                require(
+                    a.kind == b.kind && a.sequence == b.sequence && a.row == b.row && a.old_row == b.old_row,
+                    "change by change");
+            }
+        }
+        std::size_t rows = heard_rows_;
+        for (const auto& set : logged) {
+            for (std::size_t one = 0; one < set->size(); one++) {
+                kalam::Change change = set->at(one);
+                if (change.kind == kalam::OperationKind::kInsert) rows++;
+                if (change.kind == kalam::OperationKind::kDelete) rows--;
+                require(change.kind != kalam::OperationKind::kReplace || change.previous,
+                        "what was replaced is told");
+            }
+        }
+        require(rows == view.count(kTable, "some", view.snapshot()), "the changes lead to the rows");
+        if (lagged || any(8) == 0) stop_listening();
+    }
+
+    void stop_listening() {
+        if (reader_of_changes_) store_.feed().close(*reader_of_changes_);
+        reader_of_changes_.reset();
+        told_.clear();
     }
 
     void stream() {
@@ -328,6 +389,11 @@ class Seat {
     std::uint64_t next_key_ = 0;
     std::uint64_t next_stream_key_ = 0;
     std::int64_t last_id_ = 0;
+    const std::shared_ptr<kalam::ChangeWaker> waker_ = std::make_shared<kalam::ChangeWaker>();
+    std::shared_ptr<kalam::ChangeReader> reader_of_changes_;
+    std::vector<std::shared_ptr<const kalam::ChangeSet>> told_;
+    std::uint64_t heard_from_ = 0;
+    std::size_t heard_rows_ = 0;
     std::optional<kalam::View> kept_;
     std::size_t kept_rows_ = 0;
 };
@@ -341,6 +407,8 @@ void live(const std::shared_ptr<const kalam::RowReader>& reader, unsigned seed,
     kalam::StoreOptions options;
     options.wal_file_bytes = 1 << 18;
     options.stream_bytes_max = 1 << 18;
+    options.history_bytes = seed % 4 ? 4u << 20 : 0;
+    options.history_ms = 3'600'000;
     options.hot_directory = "hot";
     // By turns so small that it is written all the time, and now and then.
     options.memtable_bytes = seed % 3 ? 1 << 16 : 1 << 20;

@@ -191,8 +191,12 @@ std::uint64_t Store::write_segments() {
     }
     checkpoint_ = std::move(state);
     install(*written, std::move(segments), checkpoint_.last_sequence);
-    log_->release(checkpoint_.lsn);
-    forget_old_history();
+    try {
+        log_->release(checkpoint_.lsn);
+        forget_old_history();
+    } catch (const std::bad_alloc&) {
+        // What could not be let go of now goes with the next checkpoint.
+    }
     remove_segments(removed);
     return rows;
 }

@@ -55,17 +55,19 @@ void LogHistory::load(std::uint64_t oldest) {
 }
 
 void LogHistory::keep(const LogFileExtent& file) {
-    files_.rename(directory_ + "/" + file_name(file.number), path_of(file.number));
-    // So that no crash brings it back under its old name once a later file is gone.
-    files_.sync_directory(directory_);
+    const std::string from = directory_ + "/" + file_name(file.number);
+    const std::string to = path_of(file.number);
+    kept_.reserve(kept_.size() + 1);
     // What it takes of the disk is what counts: zeros behind its last record too.
-    kept_.push_back({file.number, file.first_lsn, files_.file_size(path_of(file.number))});
+    const std::uint64_t bytes = files_.file_size(from);
+    files_.rename(from, to);
+    kept_.push_back({file.number, file.first_lsn, bytes});
 }
 
 void LogHistory::give_up_oldest(const std::string& new_path) {
-    files_.rename(path_of(kept_.front().number), new_path);
+    const std::string path = path_of(kept_.front().number);
+    files_.rename(path, new_path);
     kept_.erase(kept_.begin());
-    files_.sync_directory(directory_);
 }
 
 void LogHistory::remove_all() {

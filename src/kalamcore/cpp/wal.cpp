@@ -807,6 +807,11 @@ void FileLog::let_go(std::uint64_t lsn, bool zeroed) {
         try {
             history_.keep(old_.front());
             old_.erase(old_.begin());
+            // So that no crash brings it back under its old name once a later file is gone.
+            history_.sync();
+        } catch (const std::bad_alloc&) {
+            // It is kept another time.
+            throw;
         } catch (const std::exception& error) {
             poison(error.what());
             throw;
@@ -826,13 +831,17 @@ void FileLog::trim_history(bool zeroed) {
             file_bytes_ >= spare_bytes_min && files_->open(path, OpenMode::read)->size() == file_bytes_;
         const std::string spare = spares_.next_path();
         try {
-            // Before its bytes are overwritten, so that no crash brings the file back under its old name.
             history_.give_up_oldest(spare);
+            // Before its bytes are overwritten, so that no crash brings the file back under its old name.
+            history_.sync();
             if (zeroed) {
                 zero_and_remove(spare);
             } else if (!is_full_size || !spares_.recycle(spare)) {
                 files_->remove(spare);
             }
+        } catch (const std::bad_alloc&) {
+            // What has a spare's name by now goes at the next opening.
+            throw;
         } catch (const std::exception& error) {
             poison(error.what());
             throw;

@@ -198,6 +198,21 @@ class Accounts:
 
         self._change(put, also)
 
+    def put(
+        self,
+        user_ids: Sequence[str],
+        change: Callable[[Sequence[Account | None]], Sequence[Account]],
+        also: Also = nothing_more,
+    ) -> None:
+        """Put what `change` makes of these users together, None for who is not there, in one commit; or nothing, where
+        it raises."""
+
+        def put(batch: WriteBatch) -> None:
+            for account in change([self.find(user_id) for user_id in user_ids]):
+                self._put(batch, account)
+
+        self._change(put, also)
+
     def note_login(self, user_id: str, change: Callable[[Account], Account], *, sync: bool = True) -> None:
         """As replace, for what changes with log-ins alone: nobody's rights, so that no session has to ask anew.
 

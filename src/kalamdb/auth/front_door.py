@@ -10,7 +10,7 @@ import datetime
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from kalamdb.auth.account import Account
+from kalamdb.auth.account import ROOT, Account
 from kalamdb.auth.account_login import AccountLogin, user_state
 from kalamdb.auth.accounts import Accounts
 from kalamdb.auth.audit import DENIED, SUCCESS, AuditEntry, AuditLog
@@ -23,9 +23,10 @@ from kalamdb.auth.passwords import Passwords
 from kalamdb.auth.permissions import Role
 from kalamdb.auth.refresh import RefreshTokens
 from kalamdb.auth.server_secret import ServerSecret
+from kalamdb.auth.set_up import SetUp, is_needed, set_up
 from kalamdb.auth.tokens import TokenIssuer, TokenVerifier
 from kalamdb.engine.periodic import Periodic
-from kalamdb.errors import DuplicateObject, Error, RefreshTokenReused
+from kalamdb.errors import DuplicateObject, Error, RefreshTokenReused, RemoteAccessDenied
 
 if TYPE_CHECKING:
     from kalamcore.system import FileSystem
@@ -62,6 +63,8 @@ class FrontDoor:
         self._accounts = accounts
         self._audit = audit
         self._now = now
+        self._passwords = passwords
+        self._slots = slots
         key = ServerSecret(files, directory, environment, key_file=settings.jwt_key_file).key()
         users = AccountLogin(accounts, now)
         self.verifier = TokenVerifier(
@@ -96,8 +99,13 @@ class FrontDoor:
         accounts.on_change = self.verifier.bump_epoch
 
     def log_in(self, user: str, password: str, address: str, *, loopback: bool = False) -> LoggedIn:
-        """See Login.log_in. A row of the audit log tells of it, however it ends."""
+        """See Login.log_in. A row of the audit log tells of it, however it ends. Raises RemoteAccessDenied, too."""
         try:
+            if user == ROOT and password == "" and not loopback:
+                # Whether root has a password or not: who asks from elsewhere does not learn it here.
+                raise RemoteAccessDenied(
+                    "root logs in without a password from the server's own machine alone"
+                )
             made = self._login.log_in(user, password, address, loopback=loopback)
         except Error:
             # Nobody has proven to be anybody: the name is what was tried. As quick for one that is nobody's.
@@ -125,6 +133,28 @@ class FrontDoor:
         user = self._login.log_out(refresh_token)
         if user is not None:
             self._audit.write(AuditEntry(user, "LOG OUT", SUCCESS, address=address))
+
+    def needs_setup(self) -> bool:
+        """Whether `root` has no password yet."""
+        return is_needed(self._accounts)
+
+    def set_up(self, wanted: SetUp, address: str) -> Account:
+        """Give `root` its first password and make the first user beside it, of role dba, in one commit; the user.
+
+        Whoever calls it has seen to it that the request comes from this machine. Raises AlreadySetUp, DuplicateObject,
+        InvalidName, InvalidValue, ResourcesExceeded.
+        """
+        entry = AuditEntry(ANONYMOUS, "SET UP", SUCCESS, target=wanted.user, address=address)
+        made = set_up(
+            wanted,
+            self._accounts,
+            self._passwords,
+            self._slots,
+            self._now(),
+            lambda batch: self._audit.put(batch, entry),
+        )
+        self._limits.forgive(ROOT)
+        return made
 
     def identity_of(self, access_token: str) -> Identity:
         """See TokenVerifier.verify."""

@@ -112,12 +112,20 @@ def encode_type(type_: DataType) -> dict[str, object]:
     for part in ("length", "precision", "scale"):
         if (value := getattr(type_, part)) is not None:
             parts[part] = value
+    if type_.declared_int:
+        parts["declared_int"] = True
     return parts
 
 
 def decode_type(found: dict[str, Any]) -> DataType:
     """The type that `encode_type` wrote."""
-    return DataType(TypeName[found["name"]], found.get("length"), found.get("precision"), found.get("scale"))
+    return DataType(
+        TypeName[found["name"]],
+        found.get("length"),
+        found.get("precision"),
+        found.get("scale"),
+        declared_int=found.get("declared_int", False),
+    )
 
 
 def encode_value(value: Any, type_: DataType) -> object:

@@ -50,6 +50,9 @@ class SystemSource(Protocol):
     def jobs(self) -> Iterable[Job]:
         """The jobs that the reader may know of, the oldest first."""
 
+    def session(self) -> Row:
+        """The reader's session: user, role, namespace."""
+
     def live_queries(self) -> list[Row]:
         """The rows of system.live_queries."""
 
@@ -67,8 +70,8 @@ Rows = Callable[[SystemSource], list[Row]]
 
 
 @dataclass(frozen=True, slots=True)
-class _SystemTable:
-    """`columns`: name, type, nullable."""
+class SystemTable:
+    """What one system table has. `columns`: name, type, nullable."""
 
     columns: tuple[tuple[str, DataType, bool], ...]
     rows: Rows
@@ -79,7 +82,7 @@ class _SystemTable:
         return pa.schema([query_field(name, type_, nullable) for name, type_, nullable in self.columns])
 
 
-def _columns(columns: str) -> tuple[tuple[str, DataType, bool], ...]:
+def columns_of(columns: str) -> tuple[tuple[str, DataType, bool], ...]:
     """`name TYPE, …`, NOT NULL where the name ends in `!`."""
     types = {
         "TEXT": TEXT,
@@ -93,7 +96,7 @@ def _columns(columns: str) -> tuple[tuple[str, DataType, bool], ...]:
     return tuple((name.rstrip("!"), types[type_], not name.endswith("!")) for name, type_ in parts)
 
 
-def _live_queries(source: SystemSource) -> list[Row]:
+def live_query_rows(source: SystemSource) -> list[Row]:
     return source.live_queries()
 
 
@@ -306,93 +309,97 @@ def _json(value: object) -> str:
     return orjson.dumps(dict(value) if isinstance(value, Mapping) else value).decode()
 
 
-_TABLES: dict[str, _SystemTable] = {
-    "system.users": _SystemTable(
-        _columns(
+_TABLES: dict[str, SystemTable] = {
+    "system.users": SystemTable(
+        columns_of(
             "user_id! TEXT, role! TEXT, email TEXT, auth_type! TEXT, storage_mode! TEXT, "
             "storage_id TEXT, failed_logins! INT, locked_until TIMESTAMP, last_login_at TIMESTAMP, "
             "created_at! TIMESTAMP, updated_at! TIMESTAMP, deleted_at TIMESTAMP"
         ),
         _users,
     ),
-    "system.namespaces": _SystemTable(
-        _columns("namespace_id! TEXT, name! TEXT, options! JSON, table_count! BIGINT, created_at! TIMESTAMP"),
+    "system.namespaces": SystemTable(
+        columns_of(
+            "namespace_id! TEXT, name! TEXT, options! JSON, table_count! BIGINT, created_at! TIMESTAMP"
+        ),
         _namespaces,
     ),
-    "system.tables": _SystemTable(
-        _columns(
+    "system.tables": SystemTable(
+        columns_of(
             "namespace_id! TEXT, table_name! TEXT, table_type! TEXT, storage_id TEXT, access TEXT, "
             "flush_policy TEXT, ttl_seconds BIGINT, schema_version INT, options! JSON, "
             "created_at! TIMESTAMP, updated_at! TIMESTAMP"
         ),
         _tables,
     ),
-    "system.columns": _SystemTable(
-        _columns(
+    "system.columns": SystemTable(
+        columns_of(
             "namespace_id! TEXT, table_name! TEXT, column_name! TEXT, ordinal! INT, data_type! TEXT, "
             "nullable! BOOLEAN, primary_key! BOOLEAN, default_expression TEXT, comment TEXT"
         ),
         _table_columns,
     ),
-    "system.schemas": _SystemTable(
-        _columns(
+    "system.schemas": SystemTable(
+        columns_of(
             "namespace_id! TEXT, table_name! TEXT, schema_version! INT, columns! JSON, created_at! TIMESTAMP"
         ),
         _schemas,
     ),
-    "system.storages": _SystemTable(
-        _columns(
+    "system.storages": SystemTable(
+        columns_of(
             "storage_id! TEXT, storage_type! TEXT, name TEXT, description TEXT, uri! TEXT, "
             "credentials TEXT, shared_tables_template! TEXT, user_tables_template! TEXT, "
             "created_at! TIMESTAMP, updated_at! TIMESTAMP"
         ),
         _storages,
     ),
-    "system.jobs": _SystemTable(
-        _columns(
+    "system.jobs": SystemTable(
+        columns_of(
             "job_id! TEXT, job_type! TEXT, status! TEXT, namespace_id TEXT, table_name TEXT, "
             "parameters JSON, result TEXT, error TEXT, rows BIGINT, bytes BIGINT, "
             "created_at! TIMESTAMP, started_at TIMESTAMP, finished_at TIMESTAMP"
         ),
         _jobs,
     ),
-    "system.live_queries": _SystemTable(
-        _columns(
+    "system.live_queries": SystemTable(
+        columns_of(
             "live_id! TEXT, user_id! TEXT, namespace_id! TEXT, table_name! TEXT, query! TEXT, "
             "options JSON, changes! BIGINT, created_at! TIMESTAMP, last_change_at TIMESTAMP"
         ),
-        _live_queries,
+        live_query_rows,
     ),
-    "system.audit_log": _SystemTable(
-        _columns(
+    "system.audit_log": SystemTable(
+        columns_of(
             "audit_id! BIGINT, at! TIMESTAMP, actor! TEXT, subject TEXT, action! TEXT, target TEXT, "
             "outcome! TEXT, address TEXT, details JSON"
         ),
         _audit_log,
     ),
-    "system.settings": _SystemTable(
-        _columns("name! TEXT, value! TEXT, default_value! TEXT, description! TEXT"), _settings
+    "system.settings": SystemTable(
+        columns_of("name! TEXT, value! TEXT, default_value! TEXT, description! TEXT"), _settings
     ),
-    "system.stats": _SystemTable(_columns("name! TEXT, value! BIGINT"), _stats),
-    "information_schema.tables": _SystemTable(
-        _columns("table_catalog! TEXT, table_schema! TEXT, table_name! TEXT, table_type! TEXT"),
+    "system.stats": SystemTable(columns_of("name! TEXT, value! BIGINT"), _stats),
+    "information_schema.tables": SystemTable(
+        columns_of("table_catalog! TEXT, table_schema! TEXT, table_name! TEXT, table_type! TEXT"),
         _information_tables,
     ),
-    "information_schema.columns": _SystemTable(
-        _columns(
+    "information_schema.columns": SystemTable(
+        columns_of(
             "table_catalog! TEXT, table_schema! TEXT, table_name! TEXT, column_name! TEXT, "
             "ordinal_position! INT, column_default TEXT, is_nullable! TEXT, data_type! TEXT"
         ),
         _information_columns,
     ),
-    "information_schema.table_privileges": _SystemTable(
-        _columns(
+    "information_schema.table_privileges": SystemTable(
+        columns_of(
             "grantor! TEXT, grantee! TEXT, table_catalog! TEXT, table_schema! TEXT, table_name! TEXT, "
             "privilege_type! TEXT, is_grantable! TEXT"
         ),
         _table_privileges,
     ),
-    "information_schema.schemata": _SystemTable(_columns("catalog_name! TEXT, schema_name! TEXT"), _schemata),
+    "information_schema.schemata": SystemTable(
+        columns_of("catalog_name! TEXT, schema_name! TEXT"), _schemata
+    ),
 }
 
 
@@ -418,6 +425,10 @@ def system_table(namespace: str, name: str, source: SystemSource) -> pa.Table | 
     import pyarrow as pa
 
     table = _TABLES.get(f"{namespace}.{name}")
+    if source.settings.compat is not None:
+        from kalamdb.catalog.compat_tables import COMPAT_TABLES
+
+        table = COMPAT_TABLES.get(f"{namespace}.{name}", table)
     if table is None:
         return None
     schema = table.schema()

@@ -188,13 +188,13 @@ def _primary_key(statement: CreateTable) -> str:
 
 
 def _compatible(definition: ColumnDefinition, key: str, context: Context) -> ColumnDefinition:
-    """The profile kalamdb-0.4 takes INT keys, as BIGINT."""
+    """The profile kalamdb-0.4 takes INT keys, as BIGINT that is told as INT."""
     if (
         context.services.settings.compat == COMPAT_0_4
         and definition.name == key
         and definition.type.name is TypeName.INT
     ):
-        return replace(definition, type=DataType(TypeName.BIGINT))
+        return replace(definition, type=DataType(TypeName.BIGINT, declared_int=True))
     return definition
 
 

@@ -273,6 +273,9 @@ class _SystemView:
         everybodys = may(self.context.rights, Action.SEE_ALL_JOBS)
         return self.context.services.jobs.jobs(None if everybodys else self.context.user)
 
+    def session(self) -> tuple[object, ...]:
+        return self.context.user, self.context.rights.role.value, self.context.namespace
+
     def live_queries(self) -> list[tuple[object, ...]]:
         everybodys = may(self.context.rights, Action.SEE_ALL_LIVE_QUERIES)
         return self.context.services.live_queries(None if everybodys else self.context.user)

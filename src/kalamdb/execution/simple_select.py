@@ -288,6 +288,7 @@ def _fill(plan: Plan, database: Database, simple: SimpleSelect, namespace: str) 
         result=Result,
         names=plan.columns,
         types=tuple(types),
+        codes=bytes([kind.code for kind in types]),
         parameters=simple.parameters,
         everybody=simple.everybody,
         stored=any(kind.name is TypeName.JSON for kind in types),

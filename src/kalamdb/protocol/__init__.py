@@ -2,11 +2,9 @@
 
 from kalamdb.protocol.cells import decode_cell, encode_row
 from kalamdb.protocol.data_types import decode_data_type, encode_data_type, encode_schema
-from kalamdb.protocol.json_rows import RowWriter
 from kalamdb.protocol.parameters import decode_parameter, parameter_decoder
 
 __all__ = [
-    "RowWriter",
     "decode_cell",
     "decode_data_type",
     "decode_parameter",

@@ -2,7 +2,7 @@
 
 BIGINT and DECIMAL are strings, since JSON's readers have doubles. TIMESTAMP is microseconds since 1970, DATE days, TIME
 microseconds of the day, BYTES an array of numbers; NaN and infinities are null; JSON is its text, lists and structs are
-JSON text too, an interval as `[months, days, nanoseconds]`.
+JSON text too.
 """
 
 from __future__ import annotations

@@ -29,10 +29,11 @@ _TYPES = {shape: DataType(name) for name, shape in _NAMES.items()}
 
 
 def encode_data_type(of: DataType) -> DataTypeShape:
-    """The type's name; of a DECIMAL an object. The length of a VARCHAR is not told."""
+    """The type's name; of a DECIMAL an object. The length of a VARCHAR is not told; a BIGINT that was declared as
+    INT is told as that."""
     if of.name is TypeName.DECIMAL:
         return {"Decimal": {"precision": of.precision, "scale": of.scale}}
-    return _NAMES[of.name]
+    return "Int" if of.declared_int else _NAMES[of.name]
 
 
 def decode_data_type(shape: object) -> DataType:

@@ -6,17 +6,20 @@ the others use Starlette's requests and responses. Both leave by the same Call.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import logging
 import os
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kalamdb.server.call import Call, Handler, Receive, Scope, Send
 from kalamdb.server.cors import Origins, answer_options
 from kalamdb.server.costs import Costs
-from kalamdb.server.endpoints import by_path
+from kalamdb.server.endpoints import ENDPOINTS, by_path
+from kalamdb.server.log_ins import LogIns
+from kalamdb.server.metrics import OFF, Metrics
 from kalamdb.server.parameters import Parameters
 from kalamdb.server.peer import Peers
 from kalamdb.server.rates import Rates
@@ -48,14 +51,17 @@ log = logging.getLogger("kalamdb.server")
 class Application:
     """The database as an ASGI application, for one event loop. Whoever opened the database closes it."""
 
-    def __init__(self, database: Database) -> None:
-        """Nothing is started before the first request."""
+    def __init__(self, database: Database, *, loopback: bool = False) -> None:
+        """Nothing is started before the first request. `loopback`: whoever made it serves it to this machine alone."""
         self.database = database
+        self.loopback = loopback
         settings = self.settings = database.settings
         self.closing = False
         """Whether statements are not taken any more."""
+        self.closing_wait_s = CLOSING_WAIT_S
         self.statement_timeout_s = settings.statement_timeout_s or STATEMENT_TIMEOUT_S
         self.threads = Threads(settings, self.statement_timeout_s)
+        self.log_ins = LogIns()
         self.costs = Costs()
         self.rates = Rates(settings.user_requests_per_s_max)
         self.parameters = Parameters()
@@ -63,8 +69,16 @@ class Application:
         self.peers = Peers(settings.trusted_proxies)
         self.origins = Origins(settings.cors_origins)
         self.slow_bodies = SlowBodies(settings.request_timeout_s)
+        self.endpoints = ENDPOINTS
         self.sockets = Hub(self)
         self._handlers = by_path()
+        self._open: set[asyncio.Task[Any]] = set()
+        self.websockets_open = 0
+        self.observers: list[Callable[[Call], None]] = []
+        """Told of each request once it was answered."""
+        self.metrics = None if settings.metrics == OFF else Metrics(self)
+        if self.metrics is not None:
+            self.observers.append(self.metrics.observe)
         # Unique in the process by the number, and among processes by the random part.
         self._request_ids = map(f"{os.urandom(6).hex()}-{{:x}}".format, itertools.count(1))
         self._verifier: TokenVerifier | None = None
@@ -72,9 +86,22 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, one connection of another kind, or the server's start and end."""
         if scope["type"] == "http":
-            await self._answer(Call(self, scope, receive, send, next(self._request_ids)))
+            call = Call(self, scope, receive, send, next(self._request_ids))
+            task = asyncio.current_task()
+            assert task is not None, "a server answers each request in a task"
+            self._open.add(task)
+            try:
+                await self._answer(call)
+            finally:
+                self._open.discard(task)
+                for observe in self.observers:
+                    observe(call)
         elif scope["type"] == "websocket":
-            await serve_socket(self.sockets, scope, receive, send, next(self._request_ids))
+            self.websockets_open += 1
+            try:
+                await serve_socket(self.sockets, scope, receive, send, next(self._request_ids))
+            finally:
+                self.websockets_open -= 1
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
 
@@ -83,7 +110,7 @@ class Application:
             if b"origin" in call.headers:
                 call.standing += self.origins.headers(call)
             self._check_headers(call)
-            methods = self._methods_at(call.scope)
+            methods = self._methods_at(call)
             handler = methods.get(call.scope["method"])
             if handler is not None:
                 await handler(call)
@@ -93,6 +120,14 @@ class Application:
                 raise MethodNotAllowed(f"this path takes {' and '.join(methods)}", methods=tuple(methods))
         except ClientGone:
             pass
+        except asyncio.CancelledError:
+            if call.answered or not self.closing:
+                raise
+            await call.refuse(
+                ServerClosing(
+                    "the server ended before this was done; look whether it was, before you repeat it"
+                )
+            )
         except Exception as error:
             if call.answered:
                 # A body that was begun cannot be taken back. The server cuts it short: so it is no valid answer.
@@ -114,14 +149,15 @@ class Application:
                 f"({settings.request_headers_bytes_max} bytes); send statements by POST"
             )
 
-    def _methods_at(self, scope: Scope) -> dict[str, Handler]:
-        path: str = scope["path"]
-        root = scope.get("root_path", "")
+    def _methods_at(self, call: Call) -> dict[str, Handler]:
+        path: str = call.scope["path"]
+        root = call.scope.get("root_path", "")
         if root and path.startswith(root):
             path = path[len(root) :]
         methods = self._handlers.get(path)
         if methods is None:
             raise UnknownPath("there is nothing at this path; calls begin with /v1/api/")
+        call.route = path
         return methods
 
     def known(self, token: str) -> Identity | None:
@@ -141,6 +177,7 @@ class Application:
         InvalidSetting for a secret that is too short, ReadOnlyDatabase."""
         if self.closing:
             self.threads = Threads(self.settings, self.statement_timeout_s)
+            self.log_ins = LogIns()
             self.sockets = Hub(self)
             self.closing = False
         await self._ready()
@@ -150,11 +187,24 @@ class Application:
         self._verifier = door.verifier
         return door.verifier
 
+    @property
+    def requests_open(self) -> int:
+        """How many requests are being answered."""
+        return len(self._open)
+
+    def abandon(self) -> int:
+        """Have the requests that are open answered that the server ends, whatever their statements do; how many."""
+        left = [task for task in self._open if not task.done()]
+        for task in left:
+            task.cancel()
+        return len(left)
+
     async def stop(self) -> None:
         """Take no more statements, and wait for those that run."""
         self.closing = True
         await self.sockets.stop()
-        await self.threads.end(CLOSING_WAIT_S)
+        await self.threads.end(self.closing_wait_s)
+        self.log_ins.end()
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()

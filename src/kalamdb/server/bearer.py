@@ -40,4 +40,5 @@ async def session_of(call: Call) -> Session:
     identity = application.known(token)
     if identity is None:
         identity = await application.identity_of(token)
+    call.user = identity.user
     return application.database.session_of(identity, application.peers.address_of(call.scope))

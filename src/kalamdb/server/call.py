@@ -34,10 +34,14 @@ class Call:
         "headers",
         "receive",
         "request_id",
+        "route",
         "scope",
         "send",
         "standing",
         "started_ns",
+        "statements",
+        "status",
+        "user",
     )
 
     def __init__(
@@ -58,6 +62,14 @@ class Call:
         self.started_ns = time.perf_counter_ns()
         self.answered = False
         """Whether the answer has begun: then there is no other one any more."""
+        self.status = 0
+        """Of the answer; 0 where the client was gone before there was one."""
+        self.route: str | None = None
+        """The path as the table of endpoints has it; None where it is not there."""
+        self.user: str | None = None
+        """Who sends it, once that is known."""
+        self.statements = 0
+        """How many have succeeded of those that it sends."""
 
     @property
     def took_ms(self) -> float:
@@ -67,6 +79,7 @@ class Call:
     async def answer(self, status: int, body: bytes, *headers: Header) -> None:
         """Answer with a body that is whole."""
         self.answered = True
+        self.status = status
         head = [(b"content-length", b"%d" % len(body)), *headers, *self.standing]
         await self.send({"type": "http.response.start", "status": status, "headers": head})
         await self.send({"type": "http.response.body", "body": body})
@@ -74,6 +87,7 @@ class Call:
     async def begin(self, status: int, *headers: Header) -> None:
         """Begin an answer whose body comes in pieces."""
         self.answered = True
+        self.status = status
         await self.send(
             {"type": "http.response.start", "status": status, "headers": [*headers, *self.standing]}
         )
@@ -90,6 +104,7 @@ class Call:
     async def respond(self, response: Response) -> None:
         """Answer with a response of Starlette's."""
         self.answered = True
+        self.status = response.status_code
         response.raw_headers.extend(self.standing)
         await response(self.scope, self.receive, self.send)
 

@@ -58,8 +58,10 @@ ANSWERS: dict[type[BaseException], Told] = {
     errors.InvalidToken: Told(401),
     errors.TokenExpired: Told(401),
     errors.AccessDenied: Told(403),
+    errors.RemoteAccessDenied: Told(403),
     errors.AccountLocked: Told(403),
     errors.RateLimitExceeded: Told(429),
+    errors.AlreadySetUp: Told(409),
     # Not just now.
     refusals.ServerClosing: Told(503),
     errors.DatabaseClosed: Told(503, "SERVER_CLOSING"),

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import JSONResponse
 
-import kalamdb
 from kalamdb.errors import Error
+from kalamdb.version import __version__
 
 if TYPE_CHECKING:
     from kalamdb.server.call import Call
@@ -25,7 +25,7 @@ async def healthcheck(call: Call) -> None:
         healthy = False
     shape = {
         "status": "healthy" if healthy else "closing",
-        "version": kalamdb.__version__,
+        "version": __version__,
         "api_version": API_VERSION,
     }
     await call.respond(JSONResponse(shape, 200 if healthy else 503, headers={"cache-control": "no-store"}))

@@ -56,6 +56,7 @@ async def _answer(call: Call, session: Session, request: SqlRequest) -> None:
     if arrow_answer.is_wanted(call.headers.get(b"accept")):
         require_reading(request.sql, "an answer in Arrow")
         pieces = await application.threads.run(session.user, RunningForArrow(call, session, request).run)
+        call.statements = 1
         await _send(call, session.user, pieces, _ARROW)
         return
     costs = application.costs
@@ -66,8 +67,10 @@ async def _answer(call: Call, session: Session, request: SqlRequest) -> None:
     try:
         await application.threads.run(session.user, running.run)
     except Exception as error:
+        call.statements = len(running.results)
         await call.refuse(error, running.results)
         return
+    call.statements = len(running.results) + (running.large is not None)
     if shape is not None:
         costs.note(shape, running.took_ms)
     if running.large is None:
@@ -85,6 +88,7 @@ async def _answered_at_once(call: Call, session: Session, request: SqlRequest, s
         application.costs.note_slow(shape)
         return False
     application.costs.note(shape, result.took_ms)
+    call.statements = 1
     if result.rowcount <= ROWS_AT_ONCE_MAX or not result.columns:
         text = application.json.whole(result, session.user)
     else:

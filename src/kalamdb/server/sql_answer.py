@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 
 import orjson
 
-from kalamdb.protocol import RowWriter, encode_schema
+from kalamdb.protocol import encode_schema
 from kalamdb.result import Result
 from kalamdb.server.refusals import ResultTooLarge
 from kalamdb.types import DataType
 
 PIECE_BYTES = 64 * 1024
 """Pieces are sent when they are about this large, and answers that are smaller in one."""
-_FORMS_MAX = 4_096
+_SCHEMAS_MAX = 4_096
 
 _HEAD = b'{"status":"success","results":['
 
@@ -27,24 +27,23 @@ class ResultsInJson:
     def __init__(self, bytes_max: int) -> None:
         """`bytes_max`: of the rows of one answer."""
         self.bytes_max = bytes_max
-        self._forms: dict[int, tuple[Sequence[str], Sequence[DataType], bytes, RowWriter]] = {}
+        self._schemas: dict[int, tuple[Sequence[str], Sequence[DataType], bytes]] = {}
 
     def whole(self, result: Result, user: str) -> bytes:
         """A result as JSON. `user`: the session's. Raises ResultTooLarge."""
         if not result.columns:
             return b"{%s" % _end(result, user)
-        schema, writer = self._form(result)
-        text = b'{"schema":%s,"rows":[%s],%s' % (schema, writer.whole(result), _end(result, user))
+        rows = b"".join(result.json_rows(piece_bytes=PIECE_BYTES))
+        text = b'{"schema":%s,"rows":%s,%s' % (self._schema(result), rows, _end(result, user))
         if len(text) > self.bytes_max:
             raise self.too_large()
         return text
 
     def pieces(self, result: Result, user: str) -> Iterator[bytes]:
         """The same of a result with rows, in pieces of which each is made when it is asked for."""
-        schema, writer = self._form(result)
-        yield b'{"schema":%s,"rows":[' % schema
-        yield from writer.pieces(result)
-        yield b"],%s" % _end(result, user)
+        yield b'{"schema":%s,"rows":' % self._schema(result)
+        yield from result.json_rows(piece_bytes=PIECE_BYTES)
+        yield b",%s" % _end(result, user)
 
     def too_large(self) -> ResultTooLarge:
         """What is raised for rows beyond `bytes_max`."""
@@ -52,18 +51,18 @@ class ResultsInJson:
             f"the rows take more than result_bytes_max ({self.bytes_max} bytes); narrow the SELECT, or add LIMIT"
         )
 
-    def _form(self, result: Result) -> tuple[bytes, RowWriter]:
+    def _schema(self, result: Result) -> bytes:
         columns, types = result.columns, result.column_types()
-        kept = self._forms.get(id(types))
+        kept = self._schemas.get(id(types))
         if kept is not None and kept[0] is columns and kept[1] is types:
-            return kept[2:]
-        text, writer = orjson.dumps(encode_schema(columns, types)), RowWriter(types)
+            return kept[2]
+        text = orjson.dumps(encode_schema(columns, types))
         if isinstance(types, tuple):
             # What is kept keeps its id from being another's.
-            if len(self._forms) >= _FORMS_MAX:
-                self._forms.clear()
-            self._forms[id(types)] = (columns, types, text, writer)
-        return text, writer
+            if len(self._schemas) >= _SCHEMAS_MAX:
+                self._schemas.clear()
+            self._schemas[id(types)] = columns, types, text
+        return text
 
 
 def _end(result: Result, user: str) -> bytes:

@@ -61,10 +61,8 @@ def test_parameters_stand_anywhere_a_value_does(rows):
     assert rows("SELECT date_trunc(?, ?), NOW() - ?", "day", NOON, NOON)[0][0] == NOON.replace(hour=0)
 
 
-@pytest.mark.parametrize(
-    ("given", "said"), [((), "0 were given"), ((1, 2, 3), "3 were given"), ((1,), "1 was given")]
-)
-def test_a_wrong_count_of_parameters_says_both_numbers(rows, given, said):
+@pytest.mark.parametrize(("given", "said"), [((), "0 were given"), ((1,), "1 was given")])
+def test_too_few_parameters_say_both_numbers(rows, given, said):
     with pytest.raises(InvalidParameter, match=f"takes 2 parameters, {said}"):
         rows("SELECT ?, ?", *given)
 

@@ -16,8 +16,9 @@ _UTC_MICROSECONDS = pa.timestamp("us", tz="UTC")
 
 
 def bind(parameters: Sequence[object], wanted: int) -> dict[str, pa.Scalar]:
-    """The values by their numbers, from "1". Raises InvalidParameter for a wrong count or a value of no SQL type."""
-    if len(parameters) != wanted:
+    """The values by their numbers, from "1". A query that is a part of a statement names some of the statement's alone.
+    Raises InvalidParameter for too few of them or a value of no SQL type."""
+    if len(parameters) < wanted:
         raise InvalidParameter(
             f"the statement takes {wanted} parameter{'' if wanted == 1 else 's'}, "
             f"{len(parameters)} {'was' if len(parameters) == 1 else 'were'} given"
