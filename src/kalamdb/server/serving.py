@@ -24,6 +24,7 @@ from kalamdb.errors import InvalidSetting, OperationalError, StorageUnavailable
 from kalamdb.server.application import Application
 from kalamdb.server.json_log import log_request, log_to_standard_error
 from kalamdb.server.nearness import is_loopback
+from kalamdb.server.websocket import server_options
 from kalamdb.settings import Settings
 
 CONNECTIONS_S = 1
@@ -106,8 +107,7 @@ def configuration(application: object, settings: Settings) -> uvicorn.Config:
     config = uvicorn.Config(
         application,  # type: ignore[arg-type]
         http="httptools",
-        ws="websockets-sansio",
-        ws_per_message_deflate=False,
+        **server_options(settings),
         lifespan="on",
         interface="asgi3",
         log_config=None,

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import datetime
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
+from kalamcore.json_rows import JsonRows
 from kalamdb.live import Part, parts_of
-from kalamdb.protocol.cells import encoders
 from kalamdb.server.websocket.server_frames import change_tail
 
 if TYPE_CHECKING:
@@ -28,32 +26,28 @@ MESSAGE_BYTES = 256 * 1024
 class RowObjects:
     """Rows of a plan as JSON objects, their cells as over HTTP."""
 
-    __slots__ = ("_columns", "_encoders", "_kept")
+    __slots__ = ("_codes", "_columns", "_kept")
 
     def __init__(self, plan: Plan) -> None:
         self._columns = plan.columns
-        self._encoders = encoders(plan.types)
+        self._codes = bytes(kind.code for kind in plan.types)
         self._kept = [at in (plan.key_at, plan.sequence_at) for at in range(len(plan.columns))]
 
     def of(self, row: tuple[Any, ...]) -> bytes:
         """A row."""
-        return orjson.dumps(
-            {
-                name: value if value is None or encode is None else encode(value)
-                for name, encode, value in zip(self._columns, self._encoders, row, strict=True)
-            }
-        )
+        return _object(row, self._columns, self._codes)
 
     def changed_of(self, old: tuple[Any, ...], new: tuple[Any, ...]) -> bytes:
         """What an update replaced: the columns that it changed, the key and `_seq`."""
-        return orjson.dumps(
-            {
-                name: value if value is None or encode is None else encode(value)
-                for name, encode, kept, value, now in zip(
-                    self._columns, self._encoders, self._kept, old, new, strict=True
-                )
-                if kept or not _same(value, now)
-            }
+        told = [
+            at
+            for at, (kept, value, now) in enumerate(zip(self._kept, old, new, strict=True))
+            if kept or not _same(value, now)
+        ]
+        return _object(
+            tuple(old[at] for at in told),
+            [self._columns[at] for at in told],
+            bytes(self._codes[at] for at in told),
         )
 
 
@@ -138,3 +132,7 @@ class Told(Tails):
 def _same(one: Any, other: Any) -> bool:
     # A NaN is no other value than itself, and TRUE is none that a 1 is.
     return one is other or (type(one) is type(other) and one == other) or (one != one and other != other)
+
+
+def _object(row: tuple[Any, ...], columns: Sequence[str], codes: bytes) -> bytes:
+    return b"".join(JsonRows([[row]], names=columns, codes=codes))[1:-1]
