@@ -4,7 +4,11 @@ Others of the names are where they belong: jwt_role_claim_overrides_db and no_to
 tests/auth/test_front_door.py; default_jwt_secret, empty_issuer_list_accepts_all, limiter_state_exhaustion,
 username_enumeration and unverified_claims_in_audit in tests/auth/; admin_by_user_name, current_user_quote_injection,
 dba_grants_system_by_alter, dba_implicit_all_users, impersonate_deleted_user, password_in_sql_log and
-system_table_direct_write in test_escalation.py. Those of the server come with it.
+system_table_direct_write in test_escalation.py. Those of the server are
+in tests/server/: identity_from_request_field in test_bodies.py, and again with ws_origin in
+websocket/test_authentication.py, ws_message_size and unbounded_live_queries in websocket/test_limits.py,
+subscription_skips_access_check in websocket/test_rights.py, current_user_quote_injection of live queries in
+websocket/test_messages.py.
 """
 
 from __future__ import annotations
