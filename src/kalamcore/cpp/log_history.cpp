@@ -54,14 +54,16 @@ void LogHistory::load(std::uint64_t oldest) {
     std::reverse(kept_.begin(), kept_.end());
 }
 
-void LogHistory::keep(const LogFileExtent& file) {
-    const std::string from = directory_ + "/" + file_name(file.number);
-    const std::string to = path_of(file.number);
+LogFileExtent LogHistory::prepare(const LogFileExtent& file) {
     kept_.reserve(kept_.size() + 1);
     // What it takes of the disk is what counts: zeros behind its last record too.
-    const std::uint64_t bytes = files_.file_size(from);
-    files_.rename(from, to);
-    kept_.push_back({file.number, file.first_lsn, bytes});
+    return {file.number, file.first_lsn, files_.file_size(directory_ + "/" + file_name(file.number))};
+}
+
+void LogHistory::keep(const LogFileExtent& prepared) {
+    const std::string from = directory_ + "/" + file_name(prepared.number);
+    files_.rename(from, path_of(prepared.number));
+    kept_.push_back(prepared);
 }
 
 void LogHistory::give_up_oldest(const std::string& new_path) {

@@ -19,10 +19,12 @@ class LogHistory {
 
     // What an earlier life kept; `oldest`: the log's oldest file. What does not belong is removed.
     void load(std::uint64_t oldest);
-    // Takes over a file of the log, the one behind the last. What memory that takes is taken first: where it
-    // is lacking, nothing has changed.
-    void keep(const LogFileExtent& file);
-    // The oldest of them is nobody's from here on, under a new name. Memory as for keep.
+    // Makes ready to keep a file of the log: all that can fail for want of memory or descriptors.
+    LogFileExtent prepare(const LogFileExtent& file);
+    // Takes over the file of the log that was made ready, the one behind the last.
+    void keep(const LogFileExtent& prepared);
+    // The oldest of them is nobody's from here on, under a new name. Where memory is lacking, nothing has
+    // changed.
     void give_up_oldest(const std::string& new_path);
     // The names that keep and give_up_oldest gave are durable.
     void sync() { files_.sync_directory(directory_); }

@@ -804,8 +804,10 @@ void FileLog::let_go(std::uint64_t lsn, bool zeroed) {
     while (!old_.empty()) {
         const std::uint64_t next_first = old_.size() > 1 ? old_[1].first_lsn : current_.first_lsn;
         if (next_first > lsn + 1) break;
+        // Looking at it changes nothing: where no more files can be opened, it is let go of another time.
+        const LogFileExtent prepared = history_.prepare(old_.front());
         try {
-            history_.keep(old_.front());
+            history_.keep(prepared);
             old_.erase(old_.begin());
             // So that no crash brings it back under its old name once a later file is gone.
             history_.sync();
