@@ -456,17 +456,12 @@ void Store::look_in_segments(WriteBatch& batch) const {
             if (!operation.same_partition)
                 sources =
                     PartitionSources(*now, operation.table_id, operation.partition, ~std::uint64_t{0}, true);
-            NewestVersion& newest = batch.in_segments_[operation.offset];
-            newest = newest_in_segments(sources, operation.key);
-            if (operation.kind != OperationKind::kReplace || !newest.live || operation.table_id < kFirstTable)
-                continue;
             // What is replaced goes to the log, for those who resume from there.
+            bool replaces = operation.kind == OperationKind::kReplace && operation.table_id >= kFirstTable;
             FoundRow found;
-            if (get_row(sources, now, operation.key, kAllSequences, false, found) &&
-                found.row.sequence == newest.sequence) {
-                newest.row = {found.row.data, found.row.size};
-                batch.held_.push_back(std::move(found.held));
-            }
+            batch.in_segments_[operation.offset] =
+                newest_in_segments(sources, operation.key, replaces ? &found : nullptr);
+            if (found.held) batch.held_.push_back(std::move(found.held));
         }
     }
     // Last: of a look that something cold was missing for, nothing counts.

@@ -685,10 +685,14 @@ std::uint64_t count_all_rows(const std::shared_ptr<const Tiers>& tiers, std::uin
     return rows;
 }
 
-NewestVersion newest_in_segments(const PartitionSources& sources, std::string_view key) {
+NewestVersion newest_in_segments(const PartitionSources& sources, std::string_view key, FoundRow* found) {
     for (const auto& [segment, range] : sources.runs) {
         BlockRow place = segment->find(*range, key);
-        if (place.block) return {place.block->sequence(place.row), !place.block->deleted(place.row)};
+        if (!place.block) continue;
+        NewestVersion newest{place.block->sequence(place.row), !place.block->deleted(place.row)};
+        if (found && newest.live && take_row(*segment, place, *found, kAllSequences))
+            newest.row = {found->row.data, found->row.size};
+        return newest;
     }
     return {};
 }

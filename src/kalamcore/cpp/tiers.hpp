@@ -85,8 +85,9 @@ std::uint64_t count_rows(const PartitionSources& sources, const std::shared_ptr<
 // Of all partitions of a table. REQUIRES: nothing of it is cold.
 std::uint64_t count_all_rows(const std::shared_ptr<const Tiers>& tiers, std::uint64_t table_id,
                              std::uint64_t snapshot);
-// Of what is in segments alone.
-NewestVersion newest_in_segments(const PartitionSources& sources, std::string_view key);
+// Of what is in segments alone. `found`, where given, gets the row too if it lives, and holds it.
+NewestVersion newest_in_segments(const PartitionSources& sources, std::string_view key,
+                                 FoundRow* found = nullptr);
 // Batches of the segments' rows that nothing newer stands before, in the segments' own memory where that can
 // be; then those of memory.
 void rows_as_arrow(const PartitionSources& sources, const std::shared_ptr<const void>& hold,
