@@ -172,5 +172,7 @@ class DeepThreads:
             try:
                 worker.thread.start()
             finally:
-                threading.stack_size(before)
+                # Who set another meanwhile keeps it: else what stood for a moment would stay.
+                if threading.stack_size() == STACK_BYTES:
+                    threading.stack_size(before)
         return worker
