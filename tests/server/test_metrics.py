@@ -63,6 +63,10 @@ def test_it_counts_requests_statements_and_what_the_database_holds(serve: Serve)
     assert figure(text, "kalamdb_requests_open") == 1
     assert figure(text, "kalamdb_statements_running") == 0
     assert figure(text, "kalamdb_websocket_connections") == 0
+    assert figure(text, "kalamdb_websocket_subscriptions") == 0
+    assert figure(text, "kalamdb_websocket_messages_total") == 0
+    assert figure(text, "kalamdb_websocket_slow_total") == 0
+    assert figure(text, "kalamdb_websocket_failed_total") == 0
     assert figure(text, "kalamdb_live_queries") == 0
     assert figure(text, "kalamdb_closing") == 0
     stats = served.db.stats()

@@ -6,6 +6,7 @@ from kalamdb.live.live_query import LiveQuery, Page, lagged_behind
 from kalamdb.live.parts import Part, parts_of
 from kalamdb.live.plan import Plan
 from kalamdb.live.subscription import Subscription
+from kalamdb.live.waker_on_loop import WakerOnLoop
 
 __all__ = [
     "Event",
@@ -15,6 +16,7 @@ __all__ = [
     "Part",
     "Plan",
     "Subscription",
+    "WakerOnLoop",
     "checked_rows",
     "checked_sequence",
     "lagged_behind",

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import weakref
 
-from kalamcore.changes import Waker
+from kalamdb.live.waker_on_loop import WakerOnLoop
 
 _wakers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, LoopWaker] = weakref.WeakKeyDictionary()
 
@@ -16,14 +15,10 @@ class LoopWaker:
     """Of one event loop, and used on its thread alone, but for remove()."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.waker = Waker()
         self._loop = loop
         self._waiting: dict[int, asyncio.Event] = {}
-        self._own, self._core = socket.socketpair()
-        self._own.setblocking(False)
-        self._core.setblocking(False)
-        loop.add_reader(self._own.fileno(), self._ready)
-        self.waker.set_descriptor(self._core.fileno())
+        self._on_loop = WakerOnLoop(loop, self._ready)
+        self.waker = self._on_loop.waker
 
     def add(self, number: int) -> None:
         """A live query is waited for from now on."""
@@ -51,10 +46,7 @@ class LoopWaker:
             if not self._waiting:
                 self._loop.call_soon_threadsafe(self._end)
 
-    def _ready(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            self._own.recv(64)
-        told = self.waker.wait(0)
+    def _ready(self, told: list[int]) -> None:
         # An interruption: one of them was ended, and finds out by itself.
         for number in list(self._waiting) if 0 in told else told:
             event = self._waiting.get(number)
@@ -64,10 +56,7 @@ class LoopWaker:
     def _end(self) -> None:
         if self._waiting:
             return
-        self.waker.set_descriptor(-1)
-        self._loop.remove_reader(self._own.fileno())
-        self._own.close()
-        self._core.close()
+        self._on_loop.close()
         if _wakers.get(self._loop) is self:
             del _wakers[self._loop]
 

@@ -73,7 +73,6 @@ class Application:
         self.sockets = Hub(self)
         self._handlers = by_path()
         self._open: set[asyncio.Task[Any]] = set()
-        self.websockets_open = 0
         self.observers: list[Callable[[Call], None]] = []
         """Told of each request once it was answered."""
         self.metrics = None if settings.metrics == OFF else Metrics(self)
@@ -97,11 +96,7 @@ class Application:
                 for observe in self.observers:
                     observe(call)
         elif scope["type"] == "websocket":
-            self.websockets_open += 1
-            try:
-                await serve_socket(self.sockets, scope, receive, send, next(self._request_ids))
-            finally:
-                self.websockets_open -= 1
+            await serve_socket(self.sockets, scope, receive, send, next(self._request_ids))
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
 

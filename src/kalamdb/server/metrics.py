@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from kalamdb.auth import Action, authorize
 from kalamdb.engine.statistics import FIGURES
@@ -124,7 +124,20 @@ class _Now:
         info.add_metric([__version__], 1)
         yield info
         yield _gauge("requests_open", "Requests that are being answered", application.requests_open)
-        yield _gauge("websocket_connections", "WebSockets that are open", application.websockets_open)
+        sockets = application.sockets
+        yield _gauge("websocket_connections", "WebSockets that are open", sockets.open)
+        yield _gauge(
+            "websocket_subscriptions",
+            "Subscriptions of WebSockets that are told of changes",
+            sockets.subscriptions,
+        )
+        yield _counter("websocket_messages", "Messages that came by WebSockets", sockets.counts.received)
+        yield _counter(
+            "websocket_slow", "WebSockets that were closed for not taking theirs", sockets.counts.slow
+        )
+        yield _counter(
+            "websocket_failed", "Errors of WebSockets that were the server's fault", sockets.counts.failed
+        )
         yield _gauge("statements_running", "Statements at work in threads", turns.running)
         yield _gauge("statements_waiting", "Statements that wait for their turn", turns.waiting)
         yield _gauge(
@@ -142,6 +155,10 @@ class _Now:
 
 def _gauge(name: str, about: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(f"kalamdb_{name}", about, value=value)
+
+
+def _counter(name: str, about: str, value: float) -> CounterMetricFamily:
+    return CounterMetricFamily(f"kalamdb_{name}", about, value=value)
 
 
 def _token() -> bytes | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from kalamcore.changes import ChangeSet, Waker
 from kalamdb.errors import Error
+from kalamdb.live import WakerOnLoop
 from kalamdb.server.websocket import close_codes
 from kalamdb.server.websocket.feed import Feed
 from kalamdb.server.websocket.told import Told
@@ -55,7 +55,8 @@ class Hub:
         self.counts = Counts()
         self.stopping = False
         self.connections: dict[Connection, None] = {}
-        self._places = 0
+        self.open = 0
+        """Connections, those too that have not said yet who they are."""
         self._feeds: dict[tuple[int, bytes], Feed] = {}
         self._by_number: dict[int, Feed] = {}
         self._told: weakref.WeakValueDictionary[tuple[Plan, int], Told] = weakref.WeakValueDictionary()
@@ -63,7 +64,6 @@ class Hub:
         """Feeds that have something to tell."""
         self._telling = False
         self._state: tuple[int, object] = -1, None
-        self._sockets: tuple[socket.socket, socket.socket] | None = None
         self._looking: asyncio.TimerHandle | None = None
         self._users_version = -1
         self._checking = False
@@ -76,15 +76,13 @@ class Hub:
         return asyncio.get_running_loop()
 
     @cached_property
+    def _on_loop(self) -> WakerOnLoop:
+        return WakerOnLoop(self.loop, self._ready)
+
+    @property
     def waker(self) -> Waker:
-        """What tells, by a byte on a socket that the loop reads, that something has changed."""
-        waker = Waker()
-        own, core = self._sockets = socket.socketpair()
-        own.setblocking(False)
-        core.setblocking(False)
-        self.loop.add_reader(own.fileno(), self._ready)
-        waker.set_descriptor(core.fileno())
-        return waker
+        """What tells that something has changed."""
+        return self._on_loop.waker
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
@@ -95,17 +93,17 @@ class Hub:
     @property
     def has_room(self) -> bool:
         """Whether one more connection may be open."""
-        return self._places < self.settings.websocket_connections_max
+        return self.open < self.settings.websocket_connections_max
 
     @contextlib.contextmanager
     def place(self) -> Iterator[None]:
         """Count a connection, for as long as the block runs."""
-        _ = self.loop, self.waker
-        self._places += 1
+        _ = self.waker
+        self.open += 1
         try:
             yield
         finally:
-            self._places -= 1
+            self.open -= 1
 
     @property
     def subscriptions(self) -> int:
@@ -138,12 +136,8 @@ class Hub:
                 await self._empty.wait()
         if self._looking is not None:
             self._looking.cancel()
-        if self._sockets is not None:
-            self.waker.set_descriptor(-1)
-            self.loop.remove_reader(self._sockets[0].fileno())
-            for one in self._sockets:
-                one.close()
-            self._sockets = None
+        if "_on_loop" in self.__dict__:
+            self._on_loop.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     # Users
@@ -156,6 +150,7 @@ class Hub:
         if version != self._users_version and not self._checking:
             self._users_version = version
             self._checking = True
+            # Held, for a loop holds its tasks weakly.
             self._check_task = self.loop.create_task(self._check_users())
         self._looking = self.loop.call_later(LOOK_S, self._look)
 
@@ -231,11 +226,8 @@ class Hub:
             found = self._told[key] = Told(plan, one, self.database.now())
         return found
 
-    def _ready(self) -> None:
-        if self._sockets is not None:
-            with contextlib.suppress(BlockingIOError):
-                self._sockets[0].recv(64)
-        for number in self.waker.wait(0):
+    def _ready(self, told: list[int]) -> None:
+        for number in told:
             feed = self._by_number.get(number)
             if feed is not None:
                 self._take(feed)
