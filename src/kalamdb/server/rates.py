@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable
 
 from kalamdb.errors import RateLimitExceeded
+from kalamdb.server.bucket import Bucket
 
 BUCKETS_MAX = 65_536
-BURST_S = 1.0
-"""A full bucket has what comes in so many seconds."""
 
 
 class Rates:
@@ -18,10 +17,8 @@ class Rates:
     def __init__(self, requests_per_s: int | None, *, now_s: Callable[[], float] = time.monotonic) -> None:
         """`requests_per_s`: of each user; None: as many as come."""
         self._per_s = requests_per_s
-        self._full = 0.0 if requests_per_s is None else requests_per_s * BURST_S
         self._now_s = now_s
-        self._buckets: dict[str, tuple[float, float]] = {}
-        """What is in each, and when it was."""
+        self._buckets: dict[str, Bucket] = {}
 
     def take(self, user: str) -> None:
         """Count one request. Raises RateLimitExceeded."""
@@ -29,14 +26,15 @@ class Rates:
         if per_s is None:
             return
         now = self._now_s()
-        left, at = self._buckets.get(user, (self._full, now))
-        left = min(self._full, left + (now - at) * per_s)
-        if left < 1.0:
+        bucket = self._buckets.get(user)
+        if bucket is None:
+            if len(self._buckets) >= BUCKETS_MAX:
+                # Users exist in the database, so this many do not come by guessing names; the oldest bucket is full
+                # again.
+                del self._buckets[next(iter(self._buckets))]
+            bucket = self._buckets[user] = Bucket(per_s, now)
+        wait_s = bucket.take(per_s, now)
+        if wait_s:
             raise RateLimitExceeded(
-                f"more than {per_s} requests in a second; see user_requests_per_s_max",
-                retry_after_s=(1.0 - left) / per_s,
+                f"more than {per_s} requests in a second; see user_requests_per_s_max", retry_after_s=wait_s
             )
-        if user not in self._buckets and len(self._buckets) >= BUCKETS_MAX:
-            # Users exist in the database, so this many do not come by guessing names; the oldest bucket is full again.
-            del self._buckets[next(iter(self._buckets))]
-        self._buckets[user] = (left - 1.0, now)
