@@ -14,7 +14,6 @@ from kalamdb.protocol import (
     decode_cell,
     decode_data_type,
     encode_data_type,
-    encode_row,
     encode_schema,
 )
 from kalamdb.types import BIGINT, TEXT, parse_type
@@ -51,7 +50,7 @@ def type_of(sql: str):
 def test_a_value_is_a_cell_and_a_cell_is_that_value_again(sql, value, cell) -> None:
     of = type_of(sql)
 
-    assert encode_row([value, None], [of, of]) == [cell, None]
+    assert rows_of(kalamdb.Result.from_rows(["a", "b"], [of, of], [(value, None)])) == [[cell, None]]
     assert decode_cell(cell, of) == value
     assert decode_cell(None, of) is None
     assert decode_data_type(json.loads(json.dumps(encode_data_type(of)))) == of

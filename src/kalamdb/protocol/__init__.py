@@ -1,6 +1,6 @@
 """How SQL types, cells and rows look in JSON: what server and client agree upon."""
 
-from kalamdb.protocol.cells import decode_cell, encode_row
+from kalamdb.protocol.cells import decode_cell
 from kalamdb.protocol.data_types import decode_data_type, encode_data_type, encode_schema
 from kalamdb.protocol.parameters import decode_parameter, parameter_decoder
 
@@ -9,7 +9,6 @@ __all__ = [
     "decode_data_type",
     "decode_parameter",
     "encode_data_type",
-    "encode_row",
     "encode_schema",
     "parameter_decoder",
 ]
