@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import zlib
 from typing import TYPE_CHECKING
 
+from kalamcore.nesting import is_json_deeper
+from kalamdb.server.gunzip import GzipTooLarge, NotGzip, unzipped
+from kalamdb.server.nesting import DEPTH_MAX
 from kalamdb.server.refusals import (
     ClientGone,
     InvalidRequest,
@@ -17,25 +19,25 @@ from kalamdb.server.refusals import (
 if TYPE_CHECKING:
     from kalamdb.server.call import Call
 
-_GZIP = 16 + zlib.MAX_WBITS
-
 
 async def read_json(call: Call) -> bytes:
     """The text of a JSON body, still to be read.
 
     Raises UnsupportedMediaType, RequestTooLarge before anything of the body is read where its length is told,
-    RequestTimeout, InvalidRequest for gzip that is none, ClientGone.
+    RequestTimeout, InvalidRequest for gzip that is none and for what is nested too deeply, ClientGone.
     """
     _check_kind(call)
     encoding = call.headers.get(b"content-encoding", b"identity").strip().lower()
     if encoding not in (b"identity", b"gzip"):
         raise UnsupportedMediaType("the body is encoded as neither identity nor gzip; send it as it is")
     body = await read_body(call)
-    if encoding == b"identity":
-        return body
-    application = call.application
-    size_max = application.settings.request_bytes_max
-    return await application.threads.at_the_door(lambda: _unzipped(body, size_max))
+    if encoding == b"gzip":
+        application, packed = call.application, body
+        size_max = application.settings.request_bytes_max
+        body = await application.threads.at_the_door(lambda: _unzipped(packed, size_max))
+    if is_json_deeper(body, DEPTH_MAX):
+        raise InvalidRequest(f"the body is nested more than {DEPTH_MAX} deep; send fewer levels")
+    return body
 
 
 async def read_body(call: Call) -> bytes:
@@ -93,17 +95,14 @@ def _check_kind(call: Call) -> None:
 
 
 def _unzipped(body: bytes, size_max: int) -> bytes:
-    reader = zlib.decompressobj(_GZIP)
     try:
-        # One byte more than there may be: so much is unpacked of whatever would come out of it.
-        text = reader.decompress(body, size_max + 1)
-    except zlib.error:
-        raise InvalidRequest("the body is no gzip, though its Content-Encoding says so") from None
-    if len(text) > size_max:
-        raise _too_large(size_max)
-    if not reader.eof or reader.unused_data:
-        raise InvalidRequest("the gzip of the body ends too early, or something stands behind it")
-    return text
+        return unzipped(body, size_max)
+    except GzipTooLarge:
+        raise _too_large(size_max) from None
+    except NotGzip:
+        raise InvalidRequest(
+            "the body is no gzip, though its Content-Encoding says so, or not the whole of one alone"
+        ) from None
 
 
 def _too_large(size_max: int) -> RequestTooLarge:

@@ -7,21 +7,22 @@ map; short ones are not worth it. A client may always send JSON as text.
 from __future__ import annotations
 
 import gzip
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import orjson
 
+from kalamcore.nesting import is_json_deeper, is_msgpack_deeper
 from kalamdb.server.call import Message
+from kalamdb.server.gunzip import GzipTooLarge, NotGzip, unzipped
+from kalamdb.server.nesting import DEPTH_MAX
 from kalamdb.server.websocket.client_frames import ClientFrame, Protocol
 from kalamdb.server.websocket.refusals import InvalidMessage, MessageTooLarge
 
 GZIP_BYTES_MIN = 512
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_LEVEL = 1
-_GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
 _json_decoder: msgspec.json.Decoder[ClientFrame] = msgspec.json.Decoder(ClientFrame)
 _msgpack_decoder: msgspec.msgpack.Decoder[ClientFrame] = msgspec.msgpack.Decoder(ClientFrame)
@@ -77,8 +78,11 @@ class Encoding:
                 )
             if self.compressed and data[:2] == _GZIP_MAGIC:
                 data = _unzipped(data, bytes_max)
+        packed = self.packed and text is None
+        if is_msgpack_deeper(data, DEPTH_MAX) if packed else is_json_deeper(data, DEPTH_MAX):
+            raise InvalidMessage(f"the message is nested more than {DEPTH_MAX} deep; send fewer levels")
         try:
-            if self.packed and text is None:
+            if packed:
                 return _msgpack_decoder.decode(data)
             return _json_decoder.decode(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -97,17 +101,12 @@ ENCODINGS: Mapping[Protocol, Encoding] = {
 
 
 def _unzipped(data: bytes, bytes_max: int) -> bytes:
-    reader = zlib.decompressobj(_GZIP_WINDOW)
     try:
-        # One byte more than there may be: so much is unpacked of whatever would come out of it.
-        text = reader.decompress(data, bytes_max + 1)
-    except zlib.error:
-        raise InvalidMessage("the message begins as gzip, and is none") from None
-    if len(text) > bytes_max:
-        raise _too_large(bytes_max)
-    if not reader.eof or reader.unused_data:
-        raise InvalidMessage("the gzip of the message ends too early, or something stands behind it")
-    return text
+        return unzipped(data, bytes_max)
+    except GzipTooLarge:
+        raise _too_large(bytes_max) from None
+    except NotGzip:
+        raise InvalidMessage("the message begins as gzip, and is not the whole of one alone") from None
 
 
 def _too_large(bytes_max: int) -> MessageTooLarge:
