@@ -12,6 +12,7 @@ from hypothesis import seed as seeded
 from hypothesis import strategies as st
 
 import kalamdb
+from kalamcore.changes import Waker
 from kalamcore.system import Clock, FileSystem
 from kalamdb.database import Database
 from kalamdb.errors import SubscriptionLagged
@@ -234,6 +235,19 @@ def test_in_memory_nothing_is_kept_beyond_the_log() -> None:
         db.checkpoint()
         with pytest.raises(SubscriptionLagged):
             alice.subscribe("SELECT * FROM app.t", from_seq=begun)
+
+
+def test_a_table_that_was_altered_meanwhile_is_resumed_as_it_is(db: Database) -> None:
+    make_table(db)
+    alice = db.session("alice")
+    begun = db.engine.snapshot()
+    alice.execute("INSERT INTO app.t VALUES (1, 1, 'a')")
+    live = db.live.open(alice, "SELECT * FROM app.t", (), Waker(), {})
+    db.execute("ALTER TABLE app.t ADD COLUMN more TEXT DEFAULT 'x'")
+    parts = live.resume(begun)
+    columns = live.plan.columns
+    (part,) = parts
+    assert [dict(zip(columns, row, strict=True))["more"] for row in part.rows] == ["x"]
 
 
 STEPS = st.lists(

@@ -165,9 +165,10 @@ class LiveQuery:
         self._position = self._session._database.engine.snapshot()
 
     def resume(self, from_seq: int) -> Iterator[Part]:
-        """What changed behind `from_seq` and up to now; take() tells what comes behind that.
+        """What changed behind `from_seq` and up to now, by `plan` as it is when this returns; take() tells what comes
+        behind that.
 
-        Raises SubscriptionLagged where not all of it is kept any more."""
+        Raises SubscriptionLagged where not all of it is kept any more, and as check."""
         now = self._session._database.engine.snapshot()
         if from_seq > now:
             raise SubscriptionLagged(
@@ -178,6 +179,9 @@ class LiveQuery:
         )
         self._position = from_seq
         self.check()
+        return self._resumed(sets, now)
+
+    def _resumed(self, sets: Sequence[ChangeSet], now: int) -> Iterator[Part]:
         yield from self._told_of(sets)
         self._position = max(self._position, now)
 

@@ -180,7 +180,8 @@ class Subscription:
     async def _resume(self, from_seq: int) -> None:
         live, connection = self.live, self._connection
         assert live is not None
-        resumed = Tails(live.plan, live.resume(from_seq))
+        parts = await connection.in_thread(lambda: live.resume(from_seq))
+        resumed = Tails(live.plan, parts)
         at = 0
         while not self.closed:
             async with connection.making:
