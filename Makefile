@@ -31,8 +31,9 @@ help: ## list the verbs
 demo: $(DONE)/installed ## the tour: load conversations, query as two users, reopen
 	@$(BIN)/python examples/demo.py
 
+# Two processes, as many as the smallest machine it must be quick on has cores.
 test: $(DONE)/installed $(DONE)/test ## every test, the .slt scripts among them (ARGS="-k name" for some)
-	@$(BIN)/python -m pytest -q $(ARGS)
+	@$(BIN)/python -m pytest -q --numprocesses $${KALAM_TEST_PROCESSES:-2} --dist worksteal $(ARGS)
 
 coverage: $(DONE)/installed $(DONE)/test ## the same, with the branches of kalamdb that no test took
 	@$(BIN)/python -m pytest -q --cov --cov-report=term $(ARGS)
