@@ -50,6 +50,7 @@ from tests.crash import (
 from tests.execution import test_simple_select, test_ternary_logic
 from tests.native import test_allocation
 from tests.security import canaries, growing_shapes
+from tests.security.canaries_over_http import over_http
 from tests.server import schema_cases
 from tests.server.websocket import listeners
 
@@ -352,6 +353,10 @@ PROOFS: dict[str, tuple[str, Callable[[int, int], Result]]] = {
     "canaries": (
         "fifty users whose rows carry canaries ask for whatever can be asked, over eight threads",
         _counted(lambda seed, times: canaries.prove(seed, canaries.WHOLE * times)),
+    ),
+    "canaries-http": (
+        "the same users ask a server, as JSON and as Arrow",
+        _counted(lambda seed, times: canaries.prove(seed, canaries.WHOLE * times, over_http)),
     ),
     "access": (
         "every role, action, kind of table, access and grant, on every road; escalations; what was found elsewhere",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import threading
 
-import pytest
 from websockets.exceptions import ConnectionClosed
 
 from tests.server.serving import DEADLINE_S, Served
