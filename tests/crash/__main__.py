@@ -378,6 +378,10 @@ PROOFS: dict[str, tuple[str, Callable[[int, int], Result]]] = {
         "four writers: told exactly what was committed",
         _live,
     ),
+    "browser": (
+        "a page in Chromium: it subscribes over a WebSocket and sees an insert; left out where there is no Chromium",
+        _tests("tests/server/websocket/test_browser.py"),
+    ),
     "both-roads": ("simple SELECTs at random, by the core and by the query engine", _both_roads),
     "ternary-logic": (
         "predicates at random: three parts make the whole, WHERE finds what is TRUE, and rows in memory, checkpointed, "
