@@ -215,8 +215,6 @@ def test_values_of_the_predicate_are_bound(users: kalamdb.Database) -> None:
         "SELECT n FROM app.t GROUP BY n",
         "SELECT * FROM (SELECT * FROM app.t)",
         "SELECT * FROM app.t WHERE id IN (SELECT id FROM app.t)",
-        "SELECT * FROM app.t WHERE lower(role) = 'a'",
-        "SELECT * FROM app.t WHERE n > 'a'",
         "SELECT * FROM app.v",
         "SELECT * FROM system.tables",
         "SELECT * FROM information_schema.tables",

@@ -96,6 +96,7 @@ class LiveQuery:
             namespace=self._namespace,
             catalog=database.catalog,
             engine=database.engine,
+            context_of=self._session.context,
         )
 
     # What was there

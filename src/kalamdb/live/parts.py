@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kalamcore.changes import DELETE, INSERT, UPDATE, ChangeSet, LoadedRows
 from kalamdb.errors import SubscriptionLagged
+from kalamdb.live.judged import JudgedPlan
 
 if TYPE_CHECKING:
     from kalamdb.live.plan import Plan
@@ -55,12 +56,19 @@ def _loaded(plan: Plan, one: ChangeSet, before: int) -> Iterator[Part]:
     """Rows of a load come in order of their keys: only with the last of them is all of it told."""
     rows = LoadedRows(one)
     waiting: list[tuple[Any, ...]] = []
-    while (some := rows.next(plan.core, LOADED_ROWS_AT_ONCE)) is not None:
+    while (some := _next(plan, rows)) is not None:
         if waiting:
             yield Part("insert", waiting, [], before)
         waiting = some
     if waiting:
         yield Part("insert", waiting, [], one.last)
+
+
+def _next(plan: Plan, rows: LoadedRows) -> list[tuple[Any, ...]] | None:
+    core = plan.core
+    if isinstance(core, JudgedPlan):
+        return core.loaded(rows, LOADED_ROWS_AT_ONCE)
+    return rows.next(core, LOADED_ROWS_AT_ONCE)
 
 
 def not_kept() -> SubscriptionLagged:

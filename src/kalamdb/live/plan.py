@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from kalamdb.auth import Action, authorize, undefined_table
 from kalamdb.engine.tables import SYSTEM_COLUMNS
 from kalamdb.errors import InvalidParameter, UndefinedColumn, UnsupportedLiveQuery
 from kalamdb.execution.simple_select import OTHER_NAMESPACES, Names, NotNative, predicate_of
+from kalamdb.live.judged import JudgedPlan, check_predicate
 from kalamdb.schema import TableKind, TableSchema
 from kalamdb.sql.query import AllColumns, Column, ColumnItem, Combined, Negated
 from kalamdb.types import BIGINT, BOOLEAN, TIMESTAMP, DataType
@@ -21,11 +22,14 @@ from kalamdb.types import BIGINT, BOOLEAN, TIMESTAMP, DataType
 if TYPE_CHECKING:
     from kalamdb.auth import Rights
     from kalamdb.catalog.catalog import Catalog
-    from kalamdb.engine import Engine
+    from kalamdb.engine import Engine, TableRows
+    from kalamdb.execution.context import Context
     from kalamdb.sql.live_query import LiveQueryText
     from kalamdb.sql.query import Predicate
 
 SEQUENCE = "_seq"
+ContextOf = Callable[[Sequence[Any], Sequence[Any]], "Context"]
+"""Of parameters and literals: what evaluating an expression needs, as things are at the call."""
 _SYSTEM_TYPES = {"_seq": BIGINT, "_updated": TIMESTAMP, "_deleted": BOOLEAN}
 
 
@@ -41,7 +45,12 @@ class Plan:
     types: tuple[DataType, ...]
     sequence_at: int
     key_at: int | None
-    core: LivePlan
+    core: LivePlan | JudgedPlan
+
+    @property
+    def native(self) -> bool:
+        """Whether the core judges its rows, so that telling a change of a few takes microseconds."""
+        return isinstance(self.core, LivePlan)
 
 
 class Plans:
@@ -61,6 +70,7 @@ class Plans:
         namespace: str,
         catalog: Catalog,
         engine: Engine,
+        context_of: ContextOf,
     ) -> Plan:
         """As plan_live_query, and raises as that."""
         key = query.sql, namespace
@@ -76,8 +86,10 @@ class Plans:
             namespace=namespace,
             catalog=catalog,
             engine=engine,
+            context_of=context_of,
         )
-        if not parameters and made.schema.kind is TableKind.SHARED:
+        # What is judged here may ask who listens.
+        if not parameters and made.schema.kind is TableKind.SHARED and made.native:
             self._known[key] = made
         return made
 
@@ -91,15 +103,17 @@ def plan_live_query(
     namespace: str,
     catalog: Catalog,
     engine: Engine,
+    context_of: ContextOf,
 ) -> Plan:
     """Resolve the names, and ask whether the user may read the table.
 
-    Raises UndefinedTable, UndefinedColumn, AccessDenied, UnsupportedLiveQuery, InvalidParameter.
+    Raises UndefinedTable, UndefinedColumn, AccessDenied, UnsupportedLiveQuery, InvalidParameter, and what planning a
+    predicate does that is no simple one.
     """
     select = query.select
-    if len(parameters) != select.parameters:
+    if len(parameters) != query.parameters:
         raise InvalidParameter(
-            f"the live query takes {select.parameters} parameter(s), {len(parameters)} were given"
+            f"the live query takes {query.parameters} parameter(s), {len(parameters)} were given"
         )
     schema = _table(query, rights, namespace, catalog)
     names = Names(schema, select)
@@ -111,21 +125,8 @@ def plan_live_query(
         columns.append(SEQUENCE)
         positions.append(SYSTEM_COLUMNS[SEQUENCE])
     table = engine.rows(schema, catalog.history[schema.table_id])
-    try:
-        native = SelectPlan(
-            table.reader,
-            schema.table_id,
-            shared=schema.kind is TableKind.SHARED,
-            columns=positions,
-            predicate=None if select.where is None else predicate_of(select.where, names),
-            parameters=select.parameters,
-        )
-        core = LivePlan(native, tuple(parameters), query.literals)
-    except (NotNative, ValueMismatchError):
-        raise UnsupportedLiveQuery(
-            "the WHERE of a live query compares columns with values of their type by =, <>, <, <=, >, >=, IN, BETWEEN, "
-            "LIKE 'begin%' and IS NULL, joined by AND, OR and NOT; DECIMAL columns are not compared"
-        ) from None
+    native = _native(query, parameters, names, table, positions) if query.simple else None
+    core = native or _judged(query, parameters, table, positions, context_of)
     types = tuple(
         _SYSTEM_TYPES[_system_name(position)] if position < 0 else schema.columns[position].type
         for position in positions
@@ -134,6 +135,55 @@ def plan_live_query(
     key = next(at for at, column in enumerate(schema.columns) if column.name == schema.primary_key)
     key_at = positions.index(key) if key in positions else None
     return Plan(catalog, schema, partition, tuple(columns), types, columns.index(SEQUENCE), key_at, core)
+
+
+def _native(
+    query: LiveQueryText, parameters: Sequence[Any], names: Names, table: TableRows, positions: Sequence[int]
+) -> LivePlan | None:
+    """What the core judges by itself; None where it does not compare so."""
+    select = query.select
+    try:
+        native = SelectPlan(
+            table.reader,
+            table.schema.table_id,
+            shared=table.schema.kind is TableKind.SHARED,
+            columns=positions,
+            predicate=None if select.where is None else predicate_of(select.where, names),
+            parameters=select.parameters,
+        )
+        return LivePlan(native, tuple(parameters), query.literals)
+    except (NotNative, ValueMismatchError):
+        return None
+
+
+def _judged(
+    query: LiveQueryText,
+    parameters: Sequence[Any],
+    table: TableRows,
+    positions: Sequence[int],
+    context_of: ContextOf,
+) -> JudgedPlan:
+    schema, alias = table.schema, query.select.alias
+    predicate, literals = query.predicate()
+    check_predicate(predicate, schema, alias, context_of(parameters, literals))
+    every = [*range(len(schema.columns)), *SYSTEM_COLUMNS.values()]
+    native = SelectPlan(
+        table.reader,
+        schema.table_id,
+        shared=schema.kind is TableKind.SHARED,
+        columns=every,
+        predicate=None,
+        parameters=0,
+    )
+    return JudgedPlan(
+        LivePlan(native, (), ()),
+        every,
+        positions,
+        predicate,
+        schema,
+        alias,
+        lambda: context_of(parameters, literals),
+    )
 
 
 def _table(query: LiveQueryText, rights: Rights, namespace: str, catalog: Catalog) -> TableSchema:

@@ -2,7 +2,7 @@
 
 A live query is `SELECT columns FROM table [WHERE predicate]`, or
 `SUBSCRIBE TO table [WHERE predicate] [OPTIONS (last_rows = n)]`, which is the same with all columns. It has one table,
-so that a change of a row is told from that row alone.
+so that a change of a row is told from that row alone. A predicate that is no simple one is read as that of a DELETE is.
 """
 
 from __future__ import annotations
@@ -12,25 +12,43 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kalamcore.statements import INTEGER, OPERATOR, WORD
-from kalamdb.errors import InvalidParameter, InvalidSyntax, UnsupportedLiveQuery
+from kalamdb.errors import InvalidParameter, InvalidSyntax, ProgrammingError, UnsupportedLiveQuery
+from kalamdb.sql.dml import Delete
+from kalamdb.sql.expressions import Parameter, walk
 from kalamdb.sql.parser import parse, scan_statement, simple_select, split_statements
 from kalamdb.sql.query import AggregateItem
 
 if TYPE_CHECKING:
+    from kalamdb.sql.expressions import Expression
     from kalamdb.sql.query import SimpleSelect
     from kalamdb.sql.rules import RawToken
 
-_SHAPE = "a live query is SELECT columns FROM one table [WHERE comparisons of columns with values]"
+_SHAPE = "a live query is SELECT columns FROM one table [WHERE predicate]"
+_DELETE = "DELETE FROM t WHERE "
 
 
 @dataclass(frozen=True, slots=True)
 class LiveQueryText:
-    """What a live query asks for. `sql`: as a SELECT. `last_rows`: what its OPTIONS say."""
+    """What a live query asks for.
+
+    `sql`: as a SELECT. `simple`: whether `select` is all of it; else it is what stands before WHERE. `parameters`: how
+    many it takes. `where_at`: where in `sql` its predicate begins, None where it has none. `last_rows`: what its
+    OPTIONS say.
+    """
 
     sql: str
     select: SimpleSelect
     literals: Sequence[object]
+    simple: bool
+    parameters: int
+    where_at: int | None
     last_rows: int | None = None
+
+    def predicate(self) -> tuple[Expression, Sequence[object]]:
+        """What stands behind WHERE, as an expression and the literals that fill its Lifted nodes. Raises
+        UnsupportedLiveQuery."""
+        assert self.where_at is not None
+        return _predicate(self.sql, self.where_at)
 
 
 def read_live_query(sql: str) -> LiveQueryText:
@@ -51,11 +69,39 @@ def read_live_query(sql: str) -> LiveQueryText:
     if scan.kind != "SELECT":
         parse(scan, text)
         raise UnsupportedLiveQuery(f"{scan.kind} is nothing to listen to; {_SHAPE}")
+    where = next((token for token in scan.tokens if token[0] == WORD and token[3] == "where"), None)
+    where_at = None if where is None else where[2]
     select = simple_select(scan, text)
-    if select is None:
+    if select is not None:
+        _check(select)
+        literals = scan.literals if select.literals else ()
+        return LiveQueryText(text, select, literals, True, select.parameters, where_at, last_rows)
+    head = None if where is None else text[: where[1]]
+    select = None if head is None else simple_select(scan_statement(head), head)
+    if select is None or where_at is None:
         raise UnsupportedLiveQuery(f"this SELECT cannot be listened to; {_SHAPE}")
     _check(select)
-    return LiveQueryText(text, select, scan.literals if select.literals else (), last_rows)
+    if select.literals or select.parameters:
+        raise UnsupportedLiveQuery(f"this SELECT cannot be listened to; {_SHAPE}")
+    predicate, _ = _predicate(text, where_at)
+    parameters = [node.index for node in walk(predicate) if isinstance(node, Parameter)]
+    return LiveQueryText(text, select, (), False, max(parameters, default=-1) + 1, where_at, last_rows)
+
+
+def _predicate(text: str, where_at: int) -> tuple[Expression, Sequence[object]]:
+    # A DELETE has what a live query may have behind WHERE, and nothing behind that.
+    sql = _DELETE + text[where_at:]
+    try:
+        parsed = parse(scan_statement(sql), sql)
+    except ProgrammingError as error:
+        raise UnsupportedLiveQuery(f"this WHERE cannot be listened to: {error.message}; {_SHAPE}") from None
+    statement = parsed.statement
+    assert isinstance(statement, Delete)
+    if statement.where is None or statement.where.expression is None or statement.returning is not None:
+        raise UnsupportedLiveQuery(
+            f"this WHERE cannot be listened to, as it is more than an expression; {_SHAPE}"
+        )
+    return statement.where.expression, parsed.literals
 
 
 def _check(select: SimpleSelect) -> None:

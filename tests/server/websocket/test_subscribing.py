@@ -114,6 +114,20 @@ def test_rows_that_come_into_the_filter_and_leave_it(served: Served) -> None:
     assert without_seq(out)["old_values"] == [{"id": "2", "text": "b"}]
 
 
+def test_a_filter_that_the_core_does_not_judge(served: Served) -> None:
+    served.db.execute("INSERT INTO app.notes VALUES (1, 'Milk and honey'), (2, 'Bread')")
+    with connected(served, "sam") as client:
+        _, there = client.begin("SELECT id FROM app.notes WHERE lower(body) LIKE '%milk%'", {})
+        client.subscribe("SELECT id FROM app.notes WHERE body LIKE random()", {})
+        refused = client.receive()
+        served.db.execute("INSERT INTO app.notes VALUES (3, 'more bread'), (4, 'more MILK')")
+        inserted = client.receive()
+
+    assert [row["id"] for row in there] == ["1"]
+    assert refused["code"] == "UNSUPPORTED"
+    assert (inserted["change_type"], [row["id"] for row in inserted["rows"]]) == ("insert", ["4"])
+
+
 def test_old_values_have_what_changed_and_the_key_if_it_is_asked_for(served: Served) -> None:
     ann = served.db.session("ann")
     ann.execute("INSERT INTO app.own (id, n, body) VALUES (1, NULL, 'a')")

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from kalamdb.server.websocket.encoding import Encoding, Frame
 
 LARGE_BYTES = 256 * 1024
-"""A commit that changed more is not told in the event loop, but piece by piece by a thread."""
+"""A commit that changed more is not told in the event loop, but piece by piece by a thread; so is any for a plan whose
+rows the core does not judge."""
 MESSAGE_ROWS_MAX = 1000
 MESSAGE_BYTES = 256 * 1024
 """A message ends with the row by which it has so many bytes."""
@@ -116,7 +117,7 @@ class Told(Tails):
         super().__init__(plan, parts_of(plan, one, 0))
         self.last = one.last
         self.at = at
-        self.large = bool(one.loaded) or one.nbytes > LARGE_BYTES
+        self.large = bool(one.loaded) or one.nbytes > LARGE_BYTES or not plan.native
         """Whether it is not to be made in the event loop."""
         self._frames: dict[tuple[str, Encoding], list[Frame]] = {}
 
