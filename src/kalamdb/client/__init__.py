@@ -3,9 +3,11 @@
 `Client` is for threads, `AsyncClient` for asyncio. Neither needs the native core, Arrow or a query engine.
 """
 
+from kalamdb.client.async_client import AsyncClient
+from kalamdb.client.async_subscription import AsyncSubscription
 from kalamdb.client.client import Client
 from kalamdb.client.result import Result
 from kalamdb.client.subscription import Subscription
 from kalamdb.event import Event
 
-__all__ = ["Client", "Event", "Result", "Subscription"]
+__all__ = ["AsyncClient", "AsyncSubscription", "Client", "Event", "Result", "Subscription"]

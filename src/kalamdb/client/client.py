@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from kalamdb.client import many_rows
@@ -155,7 +156,7 @@ class Client:
             self._reconnect_s,
         )
 
-    def _connect(self, token: str) -> ClientConnection:
+    def _connect(self, token: str) -> AbstractContextManager[ClientConnection]:
         from websockets.sync.client import connect
 
         return connect(

@@ -6,11 +6,19 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from kalamdb.client.calls import pause_before
 from kalamdb.client.live_messages import RECONNECTING, LiveMessages
-from kalamdb.errors import ConnectionLost, Error, InvalidToken, ServerUnreachable, TokenExpired
+from kalamdb.errors import (
+    ConnectionLost,
+    DatabaseClosed,
+    Error,
+    InvalidToken,
+    ServerUnreachable,
+    TokenExpired,
+)
 from kalamdb.event import Event
 
 if TYPE_CHECKING:
@@ -31,7 +39,7 @@ class Subscription:
     def __init__(
         self,
         messages: LiveMessages,
-        connect: Callable[[str], ClientConnection],
+        connect: Callable[[str], AbstractContextManager[ClientConnection]],
         token: Callable[[], str],
         renew: Callable[[str], str | None],
         reconnect_s: float,
@@ -44,6 +52,7 @@ class Subscription:
         self._renew = renew
         self._reconnect_s = reconnect_s
         self._socket: ClientConnection | None = None
+        self._open = contextlib.ExitStack()
         self._closed = threading.Event()
         self._begin()
 
@@ -59,12 +68,13 @@ class Subscription:
         token = self._token()
         for last in (False, True):
             try:
-                self._socket = self._connect(token)
+                self._open = contextlib.ExitStack()
+                self._socket = self._open.enter_context(self._connect(token))
                 if self._closed.is_set():
-                    self._socket.close()
+                    self._drop()
                     return
                 self._socket.send(self._messages.begin())
-                while not self._messages.is_open:
+                while not self._messages.is_open and not self._closed.is_set():
                     self._receive(OPEN_S)
                 return
             except (InvalidToken, TokenExpired):
@@ -81,23 +91,30 @@ class Subscription:
                 raise
 
     def _receive(self, timeout_s: float | None) -> None:
-        assert self._socket is not None
-        reply = self._messages.take(self._socket.recv(timeout_s))
+        socket = self._socket
+        if socket is None:
+            return  # it was closed meanwhile
+        reply = self._messages.take(socket.recv(timeout_s))
         if reply is not None:
-            self._socket.send(reply)
+            socket.send(reply)
 
     def _begin_again(self) -> None:
         """Raises ServerUnreachable after `reconnect_s`, and what the server does not agree to."""
         until = time.monotonic() + self._reconnect_s
         tries = 0
         self._drop()
+        self._closed.wait(pause_before(0))
         while not self._closed.is_set():
             try:
                 return self._begin()
-            except (ServerUnreachable, ConnectionLost):
+            except Error as error:
+                # Also what the server says to come again for: it goes down, or too many ask at once.
+                passing = isinstance(error, (ServerUnreachable, ConnectionLost)) or hasattr(
+                    error, "retry_after_s"
+                )
                 pause_s = pause_before(tries)
                 tries += 1
-                if time.monotonic() + pause_s > until:
+                if not passing or time.monotonic() + pause_s > until:
                     raise
                 self._closed.wait(pause_s)
 
@@ -129,8 +146,9 @@ class Subscription:
                 if code not in RECONNECTING:
                     self.close()
                     raise ConnectionLost(f"the server has closed the connection: {closed}") from closed
-            except (InvalidToken, TokenExpired):
-                # The connection ended with its token; another goes on with another token, if there is one.
+            except (InvalidToken, TokenExpired, DatabaseClosed):
+                # The connection ended with its token, or the database did; another goes on, if there is a token or
+                # a database for it.
                 self._drop()
                 try:
                     self._begin_again()
@@ -162,7 +180,7 @@ class Subscription:
         found, self._socket = self._socket, None
         if found is not None:
             with contextlib.suppress(Exception):
-                found.close()
+                self._open.close()
 
     def __enter__(self) -> Subscription:
         return self
