@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, Protocol
 
 import kalamdb
+from kalamdb import aio
 from kalamdb.client import AsyncClient, Client
 from tests.server.serving import Served, token_of
 
@@ -97,16 +98,29 @@ class AsyncListened:
         return self.behind.columns  # type: ignore[no-any-return]
 
     def next(self, timeout_s: float) -> Any:
-        return self._tasks.do(self.behind.next(timeout_s))
+        return self._tasks.do(self._next(timeout_s))
+
+    async def _next(self, timeout_s: float) -> Any:
+        try:
+            return await asyncio.wait_for(anext(self.behind), timeout_s)
+        except (StopAsyncIteration, TimeoutError):
+            return None
 
     def close(self) -> None:
-        self._tasks.do(self.behind.close())
+        async def closed() -> None:
+            closing = self.behind.close()
+            if closing is not None:
+                await closing
+
+        self._tasks.do(closed())
 
 
 def way_to(kind: str, served: Served, user: str, tasks: Tasks) -> Any:
-    """A session, a Client or an AsyncClient of a user, in the namespace app."""
+    """A session, one of kalamdb.aio, a Client or an AsyncClient of a user, in the namespace app."""
     if kind == "session":
         return served.db.session(user, namespace="app")
+    if kind == "aio":
+        return AsyncWay(tasks, lambda: aio.Database(served.db).session(user, namespace="app"))
     token = token_of(served.db, user)
     if kind == "client":
         return Client(served.url, token=token, namespace="app")

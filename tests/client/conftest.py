@@ -33,7 +33,7 @@ def clean(served: Served) -> Served:
     return served
 
 
-@pytest.fixture(params=["session", "client", "async"])
+@pytest.fixture(params=["session", "aio", "client", "async"])
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -43,7 +43,7 @@ def ways(kind: str, clean: Served, tasks: Tasks) -> Iterator[tuple[Any, Any]]:
     """Ann's and Ben's."""
     found = way_to(kind, clean, "ann", tasks), way_to(kind, clean, "ben", tasks)
     yield found
-    if kind != "session":
+    if kind in ("client", "async"):
         for one in found:
             one.close()
 
