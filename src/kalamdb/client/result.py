@@ -45,7 +45,7 @@ class Result:
         self._types = types
         self._rowcount = rowcount
         self._found: list[Row] | None = rows
-        self._fetched = 0
+        self._cursor = 0
 
     @property
     def rowcount(self) -> int:
@@ -87,14 +87,14 @@ class Result:
 
     def fetchmany(self, size: int = 1) -> list[Row]:
         """Up to `size` rows more."""
-        some = self._rows()[self._fetched : self._fetched + size]
-        self._fetched += len(some)
+        some = self._rows()[self._cursor : self._cursor + size]
+        self._cursor += len(some)
         return some
 
     def fetchall(self) -> list[Row]:
         """All rows that were not fetched yet."""
-        rest = self._rows()[self._fetched :]
-        self._fetched += len(rest)
+        rest = self._rows()[self._cursor :]
+        self._cursor += len(rest)
         return rest
 
     def arrow(self) -> pa.Table:
