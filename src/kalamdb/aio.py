@@ -35,7 +35,7 @@ class Session:
     """One user's view of a database, for tasks; `USE` and a transaction are of all that share it.
 
     Where a task is cancelled while it waits for a statement, the statement goes on to its end in its thread: what it
-    writes may be there afterwards. Set `statement_timeout_s` to bound it.
+    writes may be there afterwards. Set `statement_timeout_s` of `behind` to bound what reads.
     """
 
     def __init__(self, behind: sessions.Session, threads: ThreadPoolExecutor) -> None:
