@@ -1,7 +1,7 @@
 """The client of a server: SQL over HTTP, live queries over a WebSocket, with the verbs and answers of a session.
 
-`Client` is for threads, `AsyncClient` for asyncio, which is imported with it alone. Neither needs the native core, Arrow
-or a query engine.
+`Client` is for threads, `AsyncClient` for asyncio, which is imported with it alone. Neither needs the native core,
+Arrow or a query engine.
 """
 
 from __future__ import annotations
