@@ -52,12 +52,12 @@ class Server:
 
     def __init__(self, port: int, token: str) -> None:
         self.port = port
-        self._token = token
+        self.token = token
 
     def request(self, path: str, body: bytes, accept: str = "application/json") -> bytes:
         """A request as it goes over the wire."""
         head = (
-            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {self._token}\r\nAccept: {accept}\r\n"
+            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {self.token}\r\nAccept: {accept}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         return head.encode() + body

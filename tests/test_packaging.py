@@ -111,7 +111,13 @@ def test_wheel_asks_for_no_developer_tool(wheel: Path) -> None:
         },
         "sqlalchemy": {"sqlalchemy"},
     }
-    assert sorted(fields.get_all("Provides-Extra") or ()) == ["cli", "cloud", "server", "sqlalchemy"]
+    assert sorted(fields.get_all("Provides-Extra") or ()) == [
+        "cli",
+        "client",
+        "cloud",
+        "server",
+        "sqlalchemy",
+    ]
     assert fields["Requires-Python"] == ">=3.11"
 
 

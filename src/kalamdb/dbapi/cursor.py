@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from kalamdb.errors import DatabaseClosed, InterfaceError, InvalidParameter, ProgrammingError
 
 if TYPE_CHECKING:
+    from kalamdb import client
     from kalamdb.dbapi.connection import Connection
+    from kalamdb.dbapi.remote import RemoteConnection
     from kalamdb.result import Description, Result, Row
 
 
@@ -18,17 +20,17 @@ class Cursor:
 
     __slots__ = ("__weakref__", "_connection", "_result", "arraysize", "rowcount")
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection | RemoteConnection) -> None:
         """What Connection.cursor makes."""
-        self._connection: Connection | None = connection
-        self._result: Result | None = None
+        self._connection: Connection | RemoteConnection | None = connection
+        self._result: Result | client.Result | None = None
         self.arraysize = 1
         """How many rows fetchmany brings where it is not told."""
         self.rowcount = -1
         """Rows that the last statement returned or changed; -1 before the first. It outlives the cursor's closing."""
 
     @property
-    def connection(self) -> Connection:
+    def connection(self) -> Connection | RemoteConnection:
         """The connection it belongs to. Raises InterfaceError, DatabaseClosed after either was closed."""
         connection = self._connection
         if connection is None:
@@ -98,7 +100,7 @@ class Cursor:
         """All rows that were not fetched yet."""
         return self._rows().fetchall()
 
-    def _rows(self) -> Result:
+    def _rows(self) -> Result | client.Result:
         self.connection  # noqa: B018 - raises after either was closed
         result = self._result
         if result is None or not result.columns:

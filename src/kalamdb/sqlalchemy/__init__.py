@@ -8,5 +8,6 @@ from sqlalchemy.dialects.sqlite import insert
 
 from kalamdb.sqlalchemy.dialect import KalamDialect
 from kalamdb.sqlalchemy.embedded import EmbeddedDialect
+from kalamdb.sqlalchemy.http import HttpDialect, HttpsDialect
 
-__all__ = ["EmbeddedDialect", "KalamDialect", "insert"]
+__all__ = ["EmbeddedDialect", "HttpDialect", "HttpsDialect", "KalamDialect", "insert"]

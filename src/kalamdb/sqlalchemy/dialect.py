@@ -1,6 +1,6 @@
 """The dialect: what SQLAlchemy has to know of kalamdb, whichever way it is reached.
 
-How it is reached is a driver's, one class below this one each: in this process (embedded.py).
+How it is reached is a driver's, one class below this one each: in this process (embedded.py), by a server (http.py).
 """
 
 from __future__ import annotations

@@ -182,10 +182,24 @@ def test_unsubscribing(served: Served) -> None:
             "subscription_id": subscription_id,
             "code": "NOT_FOUND",
             "message": f'there is no subscription "{subscription_id}" on this connection',
+            "details": {"error": "UnknownSubscription", "sqlstate": "42704", "position": None},
         }
         assert client.is_quiet()
         assert len(served.db.live) == 0
         assert client.begin(ALL, {})[0] != subscription_id
+
+
+def test_a_subscription_takes_parameters_and_a_namespace_of_its_own(served: Served) -> None:
+    with connected(served, "ann") as client:
+        wanted = {"sql": "SELECT id, body FROM notes WHERE id > ?", "params": ["1"], "options": {}}
+        client.send(type="subscribe", subscription={"id": "in app", "namespace_id": "app", **wanted})
+        assert [client.receive()["type"] for _ in range(2)] == ["subscription_ack", "initial_data_batch"]
+        sql(served, "sam", "INSERT INTO app.notes (id, body) VALUES (1, 'x'), (2, 'y')")
+        assert [row["body"] for row in client.receive()["rows"]] == ["y"]
+
+        client.send(type="subscribe", subscription={"id": "in default", **wanted})
+        error = client.receive()
+        assert (error["code"], error["details"]["error"]) == ("NOT_FOUND", "UndefinedTable")
 
 
 def test_random_messages_break_nothing(served: Served, seed: int) -> None:
