@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
+from kalamdb.cli.choosing_database import database_options
 from kalamdb.cli.entry import USAGE_ERROR
 from kalamdb.cli.serve import serve
-from kalamdb.cli.choosing_database import database_options
 from kalamdb.cli.settings import settings
 from kalamdb.cli.sql.command import run_sql, sql, sql_options
 from kalamdb.errors import Error, InvalidSetting, NotSupportedError

@@ -13,6 +13,8 @@ from uuid import UUID
 INTEGER_MAX = 1 << 53
 """Integers beyond it are rounded by readers of JSON that keep numbers as doubles, jq and JavaScript among them."""
 
+_BY_STR = frozenset({int, float, Decimal, UUID, datetime.datetime, datetime.date, datetime.time})
+"""Types whose `str` is what `text_of` makes of them."""
 NUMBERS = frozenset({"SMALLINT", "INT", "BIGINT", "FLOAT", "DOUBLE", "DECIMAL"})
 
 
@@ -37,9 +39,13 @@ def text_of(value: Any) -> str:
 def texts_of(values: Sequence[Any]) -> list[str | None]:
     """The values of one column, most of which are of one type, as texts; None of NULL."""
     kinds = set(map(type, values))
-    if kinds <= {str, type(None)}:
+    has_null = type(None) in kinds
+    kinds.discard(type(None))
+    if kinds <= {str}:
         return list(values)
-    if kinds <= {int, float, Decimal, UUID}:
+    if kinds <= _BY_STR:
+        if has_null:
+            return [None if value is None else str(value) for value in values]
         return list(map(str, values))
     return [None if value is None else value if type(value) is str else text_of(value) for value in values]
 

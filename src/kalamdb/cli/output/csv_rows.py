@@ -12,7 +12,8 @@ from typing import Any
 from kalamdb.cli.output.cells import texts_of
 
 ROWS_AT_ONCE = 4096
-_QUOTED = re.compile(r'[,"\r\n]|^\s|\s$|^\\\.$')
+_QUOTED = re.compile(r'[,"\r\n]|^\\\.$')
+"""`\\.` alone on a line ends the data for PostgreSQL."""
 
 
 def csv_lines(columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Iterator[str]:
@@ -25,6 +26,9 @@ def csv_lines(columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Iterat
 
 
 def _cells(texts: Sequence[str | None]) -> list[str]:
+    if not _QUOTED.search("".join(filter(None, texts))):
+        # Of most columns nothing is to be quoted, and one look says so.
+        return ["" if text is None else text or '""' for text in texts]
     return [
         "" if text is None else text if text and not _QUOTED.search(text) else '"' + text.replace('"', '""') + '"'
         for text in texts

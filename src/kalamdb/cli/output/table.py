@@ -34,14 +34,16 @@ def table_lines(columns: Sequence[str], types: Sequence[str], rows: Rows, look: 
         widths = _fitted(widths, look.width)
     bar, line, cross = ("│", "─", "┼") if look.boxes else ("|", "-", "+")
     join = f" {bar} "
+    last = len(names) - 1
     head = join.join(
-        _styled(_padded(cut(name, size, _mark(look)), size), BOLD, look) for name, size in zip(names, widths)
+        _styled(_padded(cut(name, size, _mark(look)), size, last=number == last), BOLD, look)
+        for number, (name, size) in enumerate(zip(names, widths))
     )
     yield f" {head}\n" + f"{line}{cross}{line}".join(line * size for size in widths).join((line, line)) + "\n"
     right = [is_number(kind) for kind in types]
     for start in range(0, len(rows), ROWS_AT_ONCE):
         parts = [
-            _column(column[start : start + ROWS_AT_ONCE], size, to_right, look, last=number == len(widths) - 1)
+            _column(column[start : start + ROWS_AT_ONCE], size, to_right, look, last=number == last)
             for number, (column, size, to_right) in enumerate(zip(cells, widths, right))
         ]
         yield " " + "\n ".join(map(join.join, zip(*parts))) + "\n"

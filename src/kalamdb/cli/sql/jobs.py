@@ -21,8 +21,8 @@ ENDED = frozenset({"completed", "failed", "cancelled"})
 
 def wait_for_jobs(shell: Shell, answer: Answer) -> None:
     """Wait for the jobs of an answer. Ctrl-C leaves those of a server to themselves. Raises OperationalError."""
-    place = answer.columns.index("job_id")
-    wait_for(shell.connection, [str(row[place]) for row in answer.fetchall()])
+    # Its rows were fetched when it was shown; as Arrow they can be had again.
+    wait_for(shell.connection, answer.arrow().column("job_id").to_pylist())
 
 
 def wait_for(connection: Connection, ids: list[str]) -> None:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+STATEMENTS_MAX = 1 << 30
+"""A file may have more of them than a batch, since they are run one by one."""
 _BLANKS = re.compile(r"(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/)*", re.DOTALL)
 
 
@@ -55,26 +57,32 @@ class StatementReader:
 
     def end(self) -> list[Statement]:
         """What is left, whether its `;` is there or not."""
-        found, end = self._complete(self._text)
-        rest = self._text[end:]
-        if self._has_statement(rest):
-            begins = _beginning(rest)
-            line = self._line + self._text.count("\n", 0, end) + rest.count("\n", 0, begins)
-            found.append(Statement(rest[begins:].rstrip(), line, self._source))
-        self._forget(self._text)
+        from kalamcore.errors import InvalidTextError
+        from kalamcore.statements import split
+
+        text = self._text
+        try:
+            places = split(text, statements_max=STATEMENTS_MAX)
+        except (InvalidTextError, UnicodeEncodeError):
+            # The last one is for the database to say what is wrong with it.
+            places = self._up_to_the_open_one(text)
+            end = text.index(";", places[-1][1]) + 1 if places else 0
+            places.append((end + _beginning(text[end:]), len(text.rstrip())))
+        found = [self._statement(text, start, stop) for start, stop in places]
+        self._forget(text)
         return found
 
-    def _has_statement(self, text: str) -> bool:
-        return bool(text[_beginning(text) :].strip(" \t\r\n;"))
+    def _statement(self, text: str, start: int, stop: int) -> Statement:
+        return Statement(text[start:stop], self._line + text.count("\n", 0, start), self._source)
 
     def _complete(self, text: str) -> tuple[list[Statement], int]:
         """The statements that have their `;`, and where what is behind them begins."""
-        from kalamcore.errors import InvalidTextError, LimitExceededError
+        from kalamcore.errors import InvalidTextError
         from kalamcore.statements import split
 
         try:
-            places = split(text)
-        except (InvalidTextError, LimitExceededError, UnicodeEncodeError):
+            places = split(text, statements_max=STATEMENTS_MAX)
+        except (InvalidTextError, UnicodeEncodeError):
             places = self._up_to_the_open_one(text)
         found = []
         end = 0
@@ -82,7 +90,7 @@ class StatementReader:
             behind = stop + _beginning(text[stop : stop + 65536])
             if not text.startswith(";", behind):
                 break
-            found.append(Statement(text[start:stop], self._line + text.count("\n", 0, start), self._source))
+            found.append(self._statement(text, start, stop))
             end = behind + 1
         else:
             rest = text[end:]
@@ -97,7 +105,7 @@ class StatementReader:
 
         for match in reversed(list(re.finditer(";", text))[-64:]):
             try:
-                return split(text[: match.end()])
+                return split(text[: match.end()], statements_max=STATEMENTS_MAX)
             except (InvalidTextError, UnicodeEncodeError):
                 continue
         return []
