@@ -10,7 +10,7 @@ import pytest
 
 import kalamdb
 from kalamdb.errors import Corruption, DatabaseLocked, StorageUnavailable
-from kalamdb.repair import check, repair
+from kalamdb.mending import check, repair
 
 HEADER_BYTES = 4096
 

@@ -18,11 +18,13 @@ class Error(Exception):
     """Base of every error kalamdb raises on purpose.
 
     `code`: stable name for programs. `sqlstate`: five characters, as PostgreSQL's. `message`: the text.
-    `position`: where in the SQL text, in characters from 0, or None.
+    `position`: where in the SQL text, in characters from 0, or None. `request_id`: of what a server answered, its
+    number in the server's log; else None.
     """
 
     code: ClassVar[str] = "ERROR"
     sqlstate: str = "XX000"
+    request_id: str | None = None
 
     def __init__(self, message: str, *, position: int | None = None) -> None:
         super().__init__(message)
@@ -338,6 +340,26 @@ class IssuerUnavailable(OperationalError):
 
     code = "ISSUER_UNAVAILABLE"
     sqlstate = "08006"
+
+
+class ServerUnreachable(OperationalError):
+    """No connection to the server could be made, so that nothing was done; see whether it runs, and the URL."""
+
+    code = "SERVER_UNREACHABLE"
+    sqlstate = "08001"
+
+
+class ConnectionLost(OperationalError):
+    """The connection ended before the answer was there: what was asked for may have been done, or may not."""
+
+    code = "CONNECTION_LOST"
+    sqlstate = "08006"
+
+
+class ServerTimeout(ConnectionLost):
+    """The server did not answer within `timeout_s`: what was asked for may have been done, or may not."""
+
+    code = "SERVER_TIMEOUT"
 
 
 class SerializationFailure(OperationalError):

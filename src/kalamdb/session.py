@@ -675,9 +675,31 @@ class Session:
             lambda: Subscription(self, sql, () if parameters is None else parameters, last_rows, from_seq)
         )
 
-    def listen(self, sql: str, waker: Waker, options: dict[str, object]) -> LiveQuery:
+    def listen(
+        self,
+        sql: str,
+        waker: Waker,
+        options: dict[str, object],
+        parameters: Sequence[Any] | None = None,
+    ) -> LiveQuery:
         """The same for a server, which tells it by itself: see LiveQueries.open. Raises as subscribe."""
-        return self._listening(lambda: self._database.live.open(self, sql, (), waker, options))
+        return self._listening(lambda: self._database.live.open(self, sql, parameters or (), waker, options))
+
+    def in_namespace(self, namespace: str) -> Session:
+        """Another session of the same user, in which unqualified names mean this namespace's. Raises
+        UndefinedNamespace, AccessDenied."""
+        other = Session(
+            self._database,
+            self.user,
+            self._given_role,
+            self.namespace,
+            self.durability,
+            actor=self._actor,
+            address=self._address,
+        )
+        other.statement_timeout_s = self.statement_timeout_s
+        other.use(namespace)
+        return other
 
     def _listening(self, begin: Callable[[], Listening]) -> Listening:
         self._database.check_open()

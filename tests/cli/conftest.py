@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+
+from tests.server.processes import PASSWORD, Process
 
 Run = Callable[..., Result]
 
@@ -56,3 +58,21 @@ def notes(kalam: Run) -> Run:
     """The same, with a table app.notes of three rows."""
     assert kalam("-c", TABLE).exit_code == 0
     return kalam
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """`kalam serve` of a directory, set up: dora is a dba."""
+    with Process(tmp_path_factory.mktemp("served") / "data") as process:
+        process.set_up()
+        yield process
+
+
+@pytest.fixture(params=["directory", "server"])
+def place(request: pytest.FixtureRequest, data: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A database in both places where one may be: for `kalam(…, db=place)`."""
+    if request.param == "directory":
+        return data
+    monkeypatch.setenv("KALAM_USER", "dora")
+    monkeypatch.setenv("KALAM_PASSWORD", PASSWORD)
+    return str(request.getfixturevalue("server").url)

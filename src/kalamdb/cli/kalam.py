@@ -10,6 +10,7 @@ import click
 
 from kalamdb.cli.choosing_database import database_options
 from kalamdb.cli.entry import USAGE_ERROR
+from kalamdb.cli.log_in import login, logout
 from kalamdb.cli.serve import serve
 from kalamdb.cli.settings import settings
 from kalamdb.cli.sql.command import run_sql, sql, sql_options
@@ -66,6 +67,8 @@ def kalam(context: click.Context, **options: Any) -> None:
         run_sql(None, options)
 
 
+kalam.add_command(login)
+kalam.add_command(logout)
 kalam.add_command(serve)
 kalam.add_command(settings)
 kalam.add_command(sql)

@@ -1,6 +1,6 @@
 """Live queries: a partition's rows, and then every change of them, filtered for each who listens."""
 
-from kalamdb.live.event import Event
+from kalamdb.event import Event
 from kalamdb.live.live_queries import LiveQueries, checked_rows, checked_sequence
 from kalamdb.live.live_query import LiveQuery, Page, lagged_behind
 from kalamdb.live.parts import Part, parts_of

@@ -11,7 +11,7 @@ import orjson
 
 from kalamcore.changes import Waker
 from kalamdb.errors import DatabaseClosed, Error, InvalidParameter
-from kalamdb.live.event import Event, Row
+from kalamdb.event import Event, Row
 from kalamdb.live.live_queries import checked_rows, checked_sequence
 from kalamdb.live.live_query import LiveQuery
 from kalamdb.live.loop_waker import LoopWaker, loop_waker

@@ -30,6 +30,13 @@ def decode_cell(cell: Any, of: DataType) -> Any:
         raise InvalidValue(f"{cell!r} is no cell of type {of}") from error
 
 
+def cell_decoder(of: DataType) -> Callable[[Any], Any] | None:
+    """What makes a value of a cell of a type that is not null, as `decode_cell` does; None where the cell is the value.
+    It raises TypeError, ValueError or ArithmeticError of what is no such cell."""
+    decode = _DECODERS[of.name]
+    return None if decode is _same else decode
+
+
 def moment_of(microseconds: int) -> datetime.datetime:
     """The instant, in UTC. Raises OverflowError beyond the years 1 to 9999."""
     return _EPOCH + datetime.timedelta(microseconds=microseconds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -34,11 +34,14 @@ class Options(msgspec.Struct):
 
 
 class Wanted(msgspec.Struct):
-    """A subscription. Without `options` it begins with what comes from now on."""
+    """A subscription. Without `options` it begins with what comes from now on. `params`: for the `?` of `sql`, as over
+    HTTP. `namespace_id`: what unqualified names mean."""
 
     id: str
     sql: str
     options: Options | None = None
+    params: list[Any] | None = None
+    namespace_id: str | None = None
 
 
 class Subscribe(msgspec.Struct, tag_field="type", tag="subscribe"):

@@ -245,10 +245,10 @@ class Connection:
         self._refuse(subscription_id, error)
 
     def _refuse(self, about: str | None, error: BaseException) -> None:
-        code, message = code_and_message(error, self.session.user)
+        code, message, details = code_and_message(error, self.session.user)
         if code == INTERNAL_ERROR:
             self.hub.counts.failed += 1
-        self._send(server_frames.error(about, code, message))
+        self._send(server_frames.error(about, code, message, details))
 
     def _send(self, text: str) -> None:
         self.outgoing.put(self.encoding.frame(text))

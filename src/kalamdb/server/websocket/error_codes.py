@@ -38,10 +38,16 @@ CODES: dict[type[BaseException], str] = {
 }
 
 
-def code_and_message(error: BaseException, user: str | None) -> tuple[str, str]:
-    """How an error is told. What is a fault of ours goes to the log, and nothing of it to the client."""
+def code_and_message(error: BaseException, user: str | None) -> tuple[str, str, dict[str, object] | None]:
+    """Code, message and details, by which an error is told. What is a fault of ours goes to the log, and nothing of it
+    to the client."""
     code = next((CODES[one] for one in type(error).__mro__ if one in CODES), None)
     if code == INTERNAL_ERROR or not isinstance(error, errors.Error):
         log.error("a subscription of %s failed", user, exc_info=error)
-        return INTERNAL_ERROR, "internal error; the server's log tells of it"
-    return code or error.code, error.message
+        return INTERNAL_ERROR, "internal error; the server's log tells of it", None
+    details: dict[str, object] = {
+        "error": type(error).__name__,
+        "sqlstate": error.sqlstate,
+        "position": error.position,
+    }
+    return code or error.code, error.message, details

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -70,9 +70,13 @@ def change_tail(kind: str, rows: Sequence[bytes], old_values: Sequence[bytes]) -
     return b"".join((b',"change_type":"', kind.encode(), b'"', new, old, b"}")).decode()
 
 
-def error(subscription_id: str | None, code: str, message: str) -> str:
-    """What went wrong; with an id, of that subscription."""
-    found = {"type": "error", "code": code, "message": _shown(message)}
+def error(
+    subscription_id: str | None, code: str, message: str, details: Mapping[str, object] | None = None
+) -> str:
+    """What went wrong; with an id, of that subscription. `details`: as over HTTP."""
+    found: dict[str, object] = {"type": "error", "code": code, "message": _shown(message)}
+    if details is not None:
+        found["details"] = details
     if subscription_id is not None:
         found["subscription_id"] = subscription_id
     return _text(found)

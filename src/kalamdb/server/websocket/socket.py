@@ -52,7 +52,7 @@ async def serve_socket(hub: Hub, scope: Scope, receive: Receive, send: Send, req
             await send({"type": "websocket.close", "code": close_codes.SERVICE_RESTART})
             return
         except Exception as error:
-            _, message = code_and_message(error, None)
+            _, message, _ = code_and_message(error, None)
             if not isinstance(error, Error):
                 log.error("the authentication of request %s failed", request_id, exc_info=error)
             await send({"type": "websocket.send", "text": server_frames.auth_error(message)})

@@ -43,6 +43,8 @@ class Subscription:
         "_head",
         "_heard",
         "_is_sending",
+        "_namespace",
+        "_parameters",
         "_sql",
         "closed",
         "id",
@@ -56,6 +58,8 @@ class Subscription:
         self.closed = False
         self._connection = connection
         self._sql = wanted.sql
+        self._parameters = wanted.params
+        self._namespace = wanted.namespace_id
         self._beginning = Beginning(wanted.options)
         self._head = server_frames.change_head(self.id)
         self._batches: Batches | None = None
@@ -105,7 +109,12 @@ class Subscription:
         connection, beginning = self._connection, self._beginning
         hub = connection.hub
         queries = hub.database.live
-        live = connection.session.listen(self._sql, hub.waker, beginning.shown())
+        session = connection.session
+        if self._namespace is not None:
+            # One of its own: what a name means is this subscription's matter alone.
+            session = session.in_namespace(self._namespace)
+        parameters = hub.application.parameters.read(session, self._sql, self._parameters)
+        live = session.listen(self._sql, hub.waker, beginning.shown(), parameters)
         self.live = live
         live.on_end = lambda: hub.call(self._ended)
         try:
