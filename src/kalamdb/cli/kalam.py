@@ -8,12 +8,18 @@ from typing import Any
 
 import click
 
+from kalamdb.cli.backup import backup, restore
+from kalamdb.cli.check import check, repair
 from kalamdb.cli.choosing_database import database_options
+from kalamdb.cli.completions import completions
 from kalamdb.cli.entry import USAGE_ERROR
+from kalamdb.cli.export import export
+from kalamdb.cli.loading import import_file
 from kalamdb.cli.log_in import login, logout
 from kalamdb.cli.serve import serve
 from kalamdb.cli.settings import settings
 from kalamdb.cli.sql.command import run_sql, sql, sql_options
+from kalamdb.cli.users import users
 from kalamdb.errors import Error, InvalidSetting, NotSupportedError
 from kalamdb.version import __version__
 
@@ -67,8 +73,7 @@ def kalam(context: click.Context, **options: Any) -> None:
         run_sql(None, options)
 
 
-kalam.add_command(login)
-kalam.add_command(logout)
-kalam.add_command(serve)
-kalam.add_command(settings)
-kalam.add_command(sql)
+for command in (
+    backup, check, completions, export, import_file, login, logout, repair, restore, serve, settings, sql, users,
+):  # fmt: skip
+    kalam.add_command(command)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-DEADLINE_S = 30
+DEADLINE_S = 60
 ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[a-zA-Z]|\][^\x07]*\x07|[=>])")
 
 
@@ -77,12 +77,11 @@ def test_ctrl_c_drops_a_line_and_ends_a_statement_and_ctrl_d_leaves(talk: Talk) 
     talk.process.send("SELECT nothing")
     talk.until("nothing")
     talk.process.sendintr()
+    talk.until("default.*>")
     talk.say("SELECT count(*) FROM generate_series(1, 1000000) AS a, generate_series(1, 1000000) AS b;")
-    talk.until(r"AS b;")
-    # It has begun when its line has ended.
-    talk.until("\n")
+    # The terminal is the statement's now.
+    talk.process.expect(r"\x1b\[\?2004l")
     talk.process.sendintr()
-    talk.until("cancelled|kalam")
     talk.say("SELECT 40 + 2 AS answer;")
     talk.until("42")
     talk.process.sendeof()
@@ -94,7 +93,9 @@ def test_tab_completes_and_history_is_kept_for_its_owner_alone(talk: Talk, nobod
     talk.until("reated")
     talk.say("ALTER USER root SET PASSWORD 'correct horse battery';")
     talk.until("default.*>")
-    talk.process.send("SELECT 1 AS a; DESCR\t messages;\r")
+    talk.process.send("DESCR\t")
+    talk.until("DESCRIBE")
+    talk.say(" messages;")
     talk.until("BIGINT")
     talk.say("\\q")
     talk.process.expect(pexpect.EOF)

@@ -38,11 +38,12 @@ def talk(shell: Shell) -> None:
                 prompt = _prompt(shell, names)
             try:
                 text = prompt.prompt(lambda: _who_and_where(shell))
+                _run(shell, text, names)
             except KeyboardInterrupt:
+                # While a line was written, or just before or behind a statement.
                 continue
             except EOFError:
                 return
-            _run(shell, text, names)
             if shell.catalog_changed or names.names.namespace != shell.connection.namespace:
                 shell.catalog_changed = False
                 names.read(shell.connection)
