@@ -31,8 +31,9 @@ help: ## list the verbs
 demo: $(DONE)/installed ## the tour: load conversations, query as two users, reopen
 	@$(BIN)/python examples/demo.py
 
+# Two processes, as many as the smallest machine it must be quick on has cores.
 test: $(DONE)/installed $(DONE)/test ## every test, the .slt scripts among them (ARGS="-k name" for some)
-	@$(BIN)/python -m pytest -q $(ARGS)
+	@$(BIN)/python -m pytest -q --numprocesses $${KALAM_TEST_PROCESSES:-2} --dist worksteal $(ARGS)
 
 coverage: $(DONE)/installed $(DONE)/test ## the same, with the branches of kalamdb that no test took
 	@$(BIN)/python -m pytest -q --cov --cov-report=term $(ARGS)
@@ -66,6 +67,9 @@ proof: $(DONE)/installed $(DONE)/test ## crashes, kills, failing disks, isolatio
 	    ! { command -v xfs_io && command -v mkfs.ext4 && command -v nbdkit && command -v nbdfuse; } >/dev/null; then \
 	    apt-get install -qq -y xfsprogs e2fsprogs nbdkit libnbd-bin >/dev/null || \
 	        echo "no xfsprogs, e2fsprogs, nbdkit and libnbd-bin: what needs them is left out"; fi
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! command -v chromium >/dev/null; then \
+	    apt-get install -qq -y --no-install-recommends chromium >/dev/null || \
+	        echo "no Chromium: the page in a browser is left out"; fi
 	@$(BIN)/python -m tests.crash --times $${KALAM_PROOF_TIMES:-1} $(ARGS)
 
 sanitize: $(DONE)/build $(DONE)/installed $(DONE)/test ## ASan, UBSan and TSan on core, drivers and an eight-thread mix

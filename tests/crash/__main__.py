@@ -50,6 +50,7 @@ from tests.crash import (
 from tests.execution import test_simple_select, test_ternary_logic
 from tests.native import test_allocation
 from tests.security import canaries, growing_shapes
+from tests.security.canaries_over_http import over_http
 from tests.server import schema_cases
 from tests.server.websocket import listeners
 
@@ -353,6 +354,10 @@ PROOFS: dict[str, tuple[str, Callable[[int, int], Result]]] = {
         "fifty users whose rows carry canaries ask for whatever can be asked, over eight threads",
         _counted(lambda seed, times: canaries.prove(seed, canaries.WHOLE * times)),
     ),
+    "canaries-http": (
+        "the same users ask a server, as JSON and as Arrow",
+        _counted(lambda seed, times: canaries.prove(seed, canaries.WHOLE * times, over_http)),
+    ),
     "access": (
         "every role, action, kind of table, access and grant, on every road; escalations; what was found elsewhere",
         _tests(
@@ -372,6 +377,10 @@ PROOFS: dict[str, tuple[str, Callable[[int, int], Result]]] = {
         "a hundred listeners over the network, each with a filter of its own and ended and resumed at random, beside "
         "four writers: told exactly what was committed",
         _live,
+    ),
+    "browser": (
+        "a page in Chromium: it subscribes over a WebSocket and sees an insert; left out where there is no Chromium",
+        _tests("tests/server/websocket/test_browser.py"),
     ),
     "both-roads": ("simple SELECTs at random, by the core and by the query engine", _both_roads),
     "ternary-logic": (

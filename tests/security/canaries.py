@@ -8,10 +8,12 @@ rows are the same in the end.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import threading
 import warnings
+from collections.abc import Callable, Iterator
 
 import kalamdb
 from kalamdb.database import Database
@@ -27,6 +29,10 @@ WHOLE = 20_000
 ROWS = 8
 HIDDEN = "canary-hidden-7f3a"
 """Stands in tables that none of them may read."""
+Ask = Callable[[str, str, random.Random], str]
+"""Of a user, a text and dice: all that the caller gets to see."""
+Road = Callable[[Database], contextlib.AbstractContextManager[Ask]]
+"""How users come to their rows: the sessions of the database, or a server of it."""
 
 
 def canary(user: str) -> str:
@@ -181,8 +187,14 @@ def a_query(dice: random.Random, user: str) -> str:
     return shape.replace("{source}", source).replace("{predicate}", predicate).format(**names)
 
 
-def bytes_out(session: Session, sql: str, dice: random.Random) -> str:
-    """All that a caller gets to see of it."""
+@contextlib.contextmanager
+def embedded(db: Database) -> Iterator[Ask]:
+    """Sessions that all threads share."""
+    pool = {user: db.session(user, namespace="app") for user in USERS}
+    yield lambda user, sql, dice: _out(pool[user], sql, dice)
+
+
+def _out(session: Session, sql: str, dice: random.Random) -> str:
     try:
         result = session.prepare(sql).execute() if dice.random() < 0.2 else session.execute(sql)
         rows = result.fetchall() if result.columns else []
@@ -202,8 +214,8 @@ class _Kept(logging.Handler):
         self.lines.append(record.getMessage() + str(record.exc_info))
 
 
-def prove(seed: int, queries: int = WHOLE) -> Figures:
-    """Ask so many queries, over eight threads."""
+def prove(seed: int, queries: int = WHOLE, road: Road = embedded) -> Figures:
+    """Ask so many queries by this road, over eight threads."""
     figures = Figures()
     kept = _Kept()
     logger = logging.getLogger("kalamdb")
@@ -211,18 +223,24 @@ def prove(seed: int, queries: int = WHOLE) -> Figures:
     lock = threading.Lock()
     marks = {user: canary(user) for user in USERS}
     try:
-        with warnings.catch_warnings(), kalamdb.open(":memory:", storage_roots=("/tmp/nowhere-else",)) as db:
+        with (
+            warnings.catch_warnings(),
+            kalamdb.open(
+                ":memory:", storage_roots=("/tmp/nowhere-else",), user_requests_per_s_max=None
+            ) as db,
+            contextlib.ExitStack() as opened,
+        ):
             warnings.simplefilter("ignore")
             populate(db)
             before = _rows_of(db, BYSTANDERS)
-            pool = {user: db.session(user, namespace="app") for user in USERS}
+            ask = opened.enter_context(road(db))
 
-            def ask(number: int) -> None:
+            def ask_many(number: int) -> None:
                 dice = random.Random(seed * THREADS + number)
                 for _ in range(queries // THREADS):
                     user = dice.choice(USERS)
                     sql = a_query(dice, user)
-                    out = bytes_out(pool[user], sql, dice)
+                    out = ask(user, sql, dice)
                     # What was put into the text comes back in messages; a whole canary is never put there.
                     leaked = [other for other, mark in marks.items() if other != user and mark in out]
                     if user in SERVICES and sql.startswith("EXECUTE AS"):
@@ -234,7 +252,7 @@ def prove(seed: int, queries: int = WHOLE) -> Figures:
                         if leaked or HIDDEN in out:
                             figures.find(f"{user} asked {sql}, and saw rows of {leaked or 'a hidden table'}")
 
-            threads = [threading.Thread(target=ask, args=(number,)) for number in range(THREADS)]
+            threads = [threading.Thread(target=ask_many, args=(number,)) for number in range(THREADS)]
             for thread in threads:
                 thread.start()
             for thread in threads:

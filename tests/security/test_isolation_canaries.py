@@ -6,10 +6,19 @@ import pytest
 
 import kalamdb
 from tests.security import canaries
+from tests.security.canaries_over_http import over_http
 
 
 def test_no_query_of_any_shape_shows_a_foreign_canary_or_changes_a_foreign_row(seed: int) -> None:
     figures = canaries.prove(seed, 800)
+
+    assert figures.findings == []
+    assert figures.tried == 800
+    assert figures.outcomes["answered"] > 100
+
+
+def test_so_it_is_over_http(seed: int) -> None:
+    figures = canaries.prove(seed, 800, over_http)
 
     assert figures.findings == []
     assert figures.tried == 800
@@ -25,6 +34,7 @@ def test_a_canary_that_gets_out_is_found(seed: int, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(context.Context, "partition", everybodys_is_mine)
     assert canaries.prove(seed, 800).wrong > 0
+    assert canaries.prove(seed, 800, over_http).wrong > 0
 
 
 def test_a_key_that_another_user_has_is_no_oracle(db: kalamdb.Database) -> None:

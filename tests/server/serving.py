@@ -29,14 +29,14 @@ def token_of(db: kalamdb.Database, user: str) -> str:
 class Served:
     """A server in a thread, for as long as the block runs. `url`: where it is."""
 
-    def __init__(self, db: kalamdb.Database, **options: Any) -> None:
-        """`options`: of uvicorn."""
+    def __init__(self, db: kalamdb.Database, application: Any = None, **options: Any) -> None:
+        """`application`: in which the database is mounted; the database's own without one. `options`: of uvicorn."""
         self.db = db
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         config = uvicorn.Config(
-            db.asgi(),
+            application or db.asgi(),
             proxy_headers=False,
             log_config=None,
             access_log=False,
