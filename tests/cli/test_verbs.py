@@ -14,7 +14,9 @@ def test_a_backup_is_restored_to_a_new_directory(notes, tmp_path: Path) -> None:
 
     assert notes("backup", str(tmp_path / "backups")).exit_code == 0
     assert notes("restore", str(tmp_path / "backups"), restored).exit_code == 0
-    assert notes("--format", "csv", "-c", "SELECT count(*) AS n FROM app.notes", db=restored).stdout == "n\n3\n"
+    assert (
+        notes("--format", "csv", "-c", "SELECT count(*) AS n FROM app.notes", db=restored).stdout == "n\n3\n"
+    )
     assert notes("restore", str(tmp_path / "backups"), restored).exit_code == 1
 
 
@@ -39,7 +41,9 @@ def test_damage_is_found_and_mended_when_that_is_said(notes, data: str) -> None:
 
 
 def test_users_are_made_listed_changed_and_dropped(kalam) -> None:
-    assert kalam("users", "create", "ann", "--role", "service", input="correct horse battery\n").exit_code == 0
+    assert (
+        kalam("users", "create", "ann", "--role", "service", input="correct horse battery\n").exit_code == 0
+    )
     assert kalam("users", "password", "ann", input="staple of all horses\n").exit_code == 0
     assert kalam("users", "role", "ann", "dba").exit_code == 0
     listed = kalam("users", "list", "--format", "csv")

@@ -16,7 +16,9 @@ HARMLESS = frozenset({"torn", "kept"})
 
 def _directory(target: Target) -> str:
     if target.is_server:
-        raise click.UsageError("this is for a directory that is not open: end the server, and name its directory")
+        raise click.UsageError(
+            "this is for a directory that is not open: end the server, and name its directory"
+        )
     return target.place
 
 

@@ -15,11 +15,19 @@ from kalamdb.cli.preferences import Preferences, load_preferences
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _OPTIONS = (
-    click.option("--read-only", is_flag=True, help="Open a directory beside who has it, as of its last checkpoint."),
+    click.option(
+        "--read-only", is_flag=True, help="Open a directory beside who has it, as of its last checkpoint."
+    ),
     click.option("--namespace", "-n", help="What names without a namespace mean, or KALAM_NAMESPACE."),
-    click.option("--token", help="An access token for a server; better as KALAM_TOKEN, which nobody else sees."),
-    click.option("--user", "-u", help="As whom, or KALAM_USER: any user of a directory; who logs in to a server."),
-    click.option("--db", "-d", metavar="DIR|URL", help="The database: a directory or a server's URL; or KALAM_DB."),
+    click.option(
+        "--token", help="An access token for a server; better as KALAM_TOKEN, which nobody else sees."
+    ),
+    click.option(
+        "--user", "-u", help="As whom, or KALAM_USER: any user of a directory; who logs in to a server."
+    ),
+    click.option(
+        "--db", "-d", metavar="DIR|URL", help="The database: a directory or a server's URL; or KALAM_DB."
+    ),
 )
 NAMES = ("db", "user", "token", "namespace", "read_only")
 

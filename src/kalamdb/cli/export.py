@@ -18,7 +18,9 @@ from kalamdb.errors import StorageUnavailable
 @click.command()
 @click.argument("table")
 @click.argument("file")
-@click.option("--format", "form", type=click.Choice(list(FORMATS)), help="Instead of what the file's name says.")
+@click.option(
+    "--format", "form", type=click.Choice(list(FORMATS)), help="Instead of what the file's name says."
+)
 @click.option("--where", help="Which rows: a condition, as in SQL.")
 @choosing_database
 def export(table: str, file: str, form: str | None, where: str | None, target: Target) -> None:

@@ -27,7 +27,12 @@ class Progress:
             return
         self._next = time.monotonic() + BETWEEN_S
         self._shown = True
-        print(f"\r\x1b[K{cut(text, shutil.get_terminal_size().columns - 1)}", end="", file=sys.stderr, flush=True)
+        print(
+            f"\r\x1b[K{cut(text, shutil.get_terminal_size().columns - 1)}",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )
 
     def tell_rows(self, what: str, done: int, of: int) -> None:
         """Rows done, and of how many."""

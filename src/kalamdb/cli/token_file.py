@@ -104,7 +104,11 @@ def _asked(place: str, call: str, body: dict[str, str]) -> dict[str, Any]:
     from kalamdb.client.tls import tls_context
 
     address = read_address(place)
-    tls = tls_context(ca_file=None, certificate_file=None, key_file=None, verify=True) if address.secure else None
+    tls = (
+        tls_context(ca_file=None, certificate_file=None, key_file=None, verify=True)
+        if address.secure
+        else None
+    )
     connections = Connections(address, tls)
     headers = {"Content-Type": "application/json"}
     try:

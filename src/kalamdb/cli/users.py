@@ -38,12 +38,16 @@ def _run(target: Target, sql: str, said: str) -> None:
 def _new_password(user: str) -> str:
     """From the person, twice, or the first line of standard input."""
     if sys.stdin.isatty():
-        return str(click.prompt(f"New password of {user}", hide_input=True, confirmation_prompt=True, err=True))
+        return str(
+            click.prompt(f"New password of {user}", hide_input=True, confirmation_prompt=True, err=True)
+        )
     return sys.stdin.readline().rstrip("\r\n")
 
 
 @users.command(name="list")
-@click.option("--format", "form", type=click.Choice(["table", "csv", "json", "ndjson", "markdown"]), default="table")
+@click.option(
+    "--format", "form", type=click.Choice(["table", "csv", "json", "ndjson", "markdown"]), default="table"
+)
 @choosing_database
 def list_users(form: str, target: Target) -> None:
     """Who there is."""
@@ -78,7 +82,11 @@ def create(name: str, role: str, email: str | None, no_password: bool, target: T
 @choosing_database
 def password(name: str, target: Target) -> None:
     """Give a user another password, which is asked for, or is the first line of standard input."""
-    _run(target, f"ALTER USER {_name(name)} SET PASSWORD {_text(_new_password(name))}", f"{name} has another password")
+    _run(
+        target,
+        f"ALTER USER {_name(name)} SET PASSWORD {_text(_new_password(name))}",
+        f"{name} has another password",
+    )
 
 
 @users.command()
@@ -103,4 +111,6 @@ def drop(name: str, target: Target) -> None:
 @choosing_database
 def restore(name: str, target: Target) -> None:
     """Bring back a user who was dropped."""
-    _run(target, f"UPDATE system.users SET deleted_at = NULL WHERE user_id = {_text(name)}", f"{name} is back")
+    _run(
+        target, f"UPDATE system.users SET deleted_at = NULL WHERE user_id = {_text(name)}", f"{name} is back"
+    )

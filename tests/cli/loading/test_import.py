@@ -20,7 +20,13 @@ c', 'abc', X'00ff', '2026-01-02 03:04:05.123456', '2026-01-02', '03:04:05', '6f1
 
 @pytest.fixture
 def table(kalam):
-    assert kalam("-c", "CREATE TABLE t (id BIGINT PRIMARY KEY, body TEXT NOT NULL, n INT, made TEXT DEFAULT 'here')").exit_code == 0
+    assert (
+        kalam(
+            "-c",
+            "CREATE TABLE t (id BIGINT PRIMARY KEY, body TEXT NOT NULL, n INT, made TEXT DEFAULT 'here')",
+        ).exit_code
+        == 0
+    )
     return kalam
 
 
@@ -119,7 +125,9 @@ def test_columns_of_parquet_are_checked_against_the_table(table, tmp_path: Path)
     assert "body" in done.stderr
 
 
-@pytest.mark.parametrize(("name", "text"), [("t.parquet", b"x"), ("t.arrow", b"x"), ("t.json", b"{"), ("t.csv", b"")])
+@pytest.mark.parametrize(
+    ("name", "text"), [("t.parquet", b"x"), ("t.arrow", b"x"), ("t.json", b"{"), ("t.csv", b"")]
+)
 def test_what_is_no_file_of_its_format_is_told(table, tmp_path: Path, name: str, text: bytes) -> None:
     (tmp_path / name).write_bytes(text)
     done = table("import", "t", str(tmp_path / name))

@@ -55,7 +55,12 @@ def test_long_columns_are_cut_to_the_terminal() -> None:
 
 def test_rows_that_cannot_be_cut_so_far_stand_below_each_other() -> None:
     columns = tuple(f"column_{number}" for number in range(20))
-    text = table([tuple("some text or other" for _ in columns)], Look(width=80, expanded="auto"), columns, ("TEXT",) * 20)
+    text = table(
+        [tuple("some text or other" for _ in columns)],
+        Look(width=80, expanded="auto"),
+        columns,
+        ("TEXT",) * 20,
+    )
 
     assert text.splitlines()[0].startswith("── row 1 ")
     assert len(text.splitlines()) == 21

@@ -12,7 +12,11 @@ from kalamdb.cli.sql.names import Names, read_names
 NAMES = Names(
     "app",
     ("app", "default", "system"),
-    {("app", "messages"): ("id", "body", "sent_at"), ("app", "notes"): ("id", "title"), ("system", "users"): ()},
+    {
+        ("app", "messages"): ("id", "body", "sent_at"),
+        ("app", "notes"): ("id", "title"),
+        ("system", "users"): (),
+    },
 )
 
 

@@ -11,7 +11,9 @@ from tests.server.processes import PASSWORD, Process
 
 
 def test_statements_answers_and_errors_are_the_same(kalam, place: str) -> None:
-    made = kalam("-c", "CREATE NAMESPACE one; USE one; CREATE TABLE t (id BIGINT PRIMARY KEY, b TEXT)", db=place)
+    made = kalam(
+        "-c", "CREATE NAMESPACE one; USE one; CREATE TABLE t (id BIGINT PRIMARY KEY, b TEXT)", db=place
+    )
     assert made.exit_code == 0, made.stderr
     script = "USE one; INSERT INTO t VALUES (1, 'x'), (175928847299117056, NULL); SELECT * FROM t ORDER BY id"
     done = kalam("--format", "json", "-c", script, db=place)
@@ -25,7 +27,13 @@ def test_statements_answers_and_errors_are_the_same(kalam, place: str) -> None:
 
 def test_a_transaction_is_whole_or_nothing(kalam, place: str) -> None:
     kalam("-c", "CREATE TABLE two (id BIGINT PRIMARY KEY)", db=place)
-    good = kalam("--format", "csv", "-c", "BEGIN; INSERT INTO two VALUES (1); SELECT count(*) AS n FROM two; COMMIT", db=place)
+    good = kalam(
+        "--format",
+        "csv",
+        "-c",
+        "BEGIN; INSERT INTO two VALUES (1); SELECT count(*) AS n FROM two; COMMIT",
+        db=place,
+    )
     bad = kalam("-c", "BEGIN; INSERT INTO two VALUES (2); INSERT INTO two VALUES (1); COMMIT", db=place)
     kalam("-c", "BEGIN; INSERT INTO two VALUES (3); ROLLBACK", db=place)
     after = kalam("--format", "csv", "-c", "SELECT id FROM two; DROP TABLE two", db=place)

@@ -17,7 +17,12 @@ from tests.server.processes import run
 
 
 def test_nothing_but_data_is_on_standard_output(notes) -> None:
-    done = notes("--format", "csv", "-c", "UPDATE app.notes SET score = 2 WHERE id = 3; SELECT * FROM app.notes ORDER BY id")
+    done = notes(
+        "--format",
+        "csv",
+        "-c",
+        "UPDATE app.notes SET score = 2 WHERE id = 3; SELECT * FROM app.notes ORDER BY id",
+    )
 
     assert done.stdout.splitlines() == [
         "id,body,score,at",
@@ -74,7 +79,10 @@ def test_markdown_escapes_what_would_end_a_cell(kalam) -> None:
 def test_csv_is_read_back_as_it_was(kalam) -> None:
     done = kalam("--format", "csv", "-c", "SELECT 'a,b' AS a, 'say \"x\"' AS b, 'two\nlines' AS c")
 
-    assert list(csv.reader(io.StringIO(done.stdout, newline=""))) == [["a", "b", "c"], ["a,b", 'say "x"', "two\nlines"]]
+    assert list(csv.reader(io.StringIO(done.stdout, newline=""))) == [
+        ["a", "b", "c"],
+        ["a,b", 'say "x"', "two\nlines"],
+    ]
 
 
 def test_arrow_and_parquet_are_whole_files(notes, tmp_path: Path) -> None:
@@ -96,7 +104,9 @@ def test_a_whole_file_has_one_answer(notes, tmp_path: Path) -> None:
 
 def test_an_output_file_chooses_the_format_and_an_option_wins(notes, tmp_path: Path) -> None:
     notes("--output", str(tmp_path / "a.csv"), "-c", "SELECT id FROM app.notes WHERE id = 1")
-    notes("--output", str(tmp_path / "b.csv"), "--format", "json", "-c", "SELECT id FROM app.notes WHERE id = 1")
+    notes(
+        "--output", str(tmp_path / "b.csv"), "--format", "json", "-c", "SELECT id FROM app.notes WHERE id = 1"
+    )
 
     assert (tmp_path / "a.csv").read_text() == "id\n1\n"
     assert (tmp_path / "b.csv").read_text() == '[{"id":1}]\n'
@@ -127,15 +137,15 @@ def test_statements_come_from_standard_input_and_from_several_places(notes, tmp_
     file.write_text("SELECT 2 AS a;")
 
     assert notes("sql", "--format", "csv", input="SELECT 1 AS a;\nSELECT 3 AS a").stdout == "a\n1\na\n3\n"
-    assert notes("--format", "csv", "-c", "SELECT 1 AS a", "-f", str(file), "-f", "-", input="SELECT 3 AS a").stdout == (
-        "a\n1\na\n2\na\n3\n"
-    )
+    assert notes(
+        "--format", "csv", "-c", "SELECT 1 AS a", "-f", str(file), "-f", "-", input="SELECT 3 AS a"
+    ).stdout == ("a\n1\na\n2\na\n3\n")
 
 
 def test_commands_with_a_backslash_work_in_files(notes, tmp_path: Path) -> None:
     inner = tmp_path / "inner.sql"
     inner.write_text("SELECT id FROM app.notes WHERE id = 2;")
-    script = f"\\format csv\n\\dt app.*\n\\o {tmp_path / 'out.json'}\n\\i {inner}\n\\o\n\\format markdown\n\\q\nnever read"
+    script = f"\\format csv\n\\dt app.*\n\\o {tmp_path / 'out.json'}\n\\i {inner}\n\\o\n\\q\nnever read"
     done = notes("sql", input=script)
 
     assert done.exit_code == 0, done.stderr
@@ -168,7 +178,10 @@ def test_a_transaction_that_is_left_open_is_said(notes) -> None:
 
 
 def test_a_user_sees_the_users_rows(kalam) -> None:
-    kalam("-c", "CREATE USER TABLE mine (id BIGINT PRIMARY KEY); EXECUTE AS USER 'ann' (INSERT INTO mine VALUES (1))")
+    kalam(
+        "-c",
+        "CREATE USER TABLE mine (id BIGINT PRIMARY KEY); EXECUTE AS USER 'ann' (INSERT INTO mine VALUES (1))",
+    )
     as_ann = kalam("--user", "ann", "--format", "csv", "-c", "SELECT id, CURRENT_USER() AS who FROM mine")
 
     assert as_ann.stdout == "id,who\n1,ann\n"
@@ -176,11 +189,20 @@ def test_a_user_sees_the_users_rows(kalam) -> None:
 
 
 def test_names_without_a_namespace_mean_the_chosen_one(notes) -> None:
-    assert notes("--namespace", "app", "--format", "csv", "-c", "SELECT count(*) AS n FROM notes").stdout == "n\n3\n"
+    assert (
+        notes("--namespace", "app", "--format", "csv", "-c", "SELECT count(*) AS n FROM notes").stdout
+        == "n\n3\n"
+    )
 
 
 def test_without_a_database_it_is_one_in_memory(kalam) -> None:
-    done = kalam("--format", "csv", "-c", "CREATE TABLE t (id BIGINT PRIMARY KEY); SELECT count(*) AS n FROM t", db=None)
+    done = kalam(
+        "--format",
+        "csv",
+        "-c",
+        "CREATE TABLE t (id BIGINT PRIMARY KEY); SELECT count(*) AS n FROM t",
+        db=None,
+    )
 
     assert done.stdout == "n\n0\n"
 
@@ -228,7 +250,9 @@ def test_preferences_come_from_a_file(notes, nobodys_home: Path, data: str) -> N
     assert notes("-c", "SELECT count(*) AS n FROM notes", db=None).stdout == "n\n3\n"
 
 
-@pytest.mark.parametrize(("text", "said"), [("formt = 'csv'", "formt"), ("timing = 3", "true or false"), ("=", "TOML")])
+@pytest.mark.parametrize(
+    ("text", "said"), [("formt = 'csv'", "formt"), ("timing = 3", "true or false"), ("=", "TOML")]
+)
 def test_a_wrong_preference_is_a_usage_error(kalam, nobodys_home: Path, text: str, said: str) -> None:
     nobodys_home.mkdir(parents=True)
     (nobodys_home / "config.toml").write_text(text)
@@ -240,7 +264,17 @@ def test_a_wrong_preference_is_a_usage_error(kalam, nobodys_home: Path, text: st
 
 def test_as_a_process_it_ends_quietly_when_nobody_reads(data: str) -> None:
     writing = subprocess.Popen(
-        [sys.executable, "-m", "kalamdb", "--db", data, "--format", "csv", "-c", "SELECT * FROM generate_series(1, 1000000)"],
+        [
+            sys.executable,
+            "-m",
+            "kalamdb",
+            "--db",
+            data,
+            "--format",
+            "csv",
+            "-c",
+            "SELECT * FROM generate_series(1, 1000000)",
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )

@@ -48,7 +48,12 @@ def test_a_long_text_with_many_semicolons_is_not_looked_at_again_for_each() -> N
     assert [len(one) for one, _ in texts(text)] == [150_025, 8]
 
 
-@given(st.lists(st.sampled_from(["SELECT 1", ";", "'a;b'", "-- c;\n", "/* ; */", "\n", '"q;"', " ", "$1"]), max_size=20))
+@given(
+    st.lists(
+        st.sampled_from(["SELECT 1", ";", "'a;b'", "-- c;\n", "/* ; */", "\n", '"q;"', " ", "$1"]),
+        max_size=20,
+    )
+)
 def test_it_finds_what_the_core_finds(parts: list[str]) -> None:
     text = " ".join(parts)
 

@@ -87,7 +87,9 @@ def open_directory(target: Target) -> DirectoryConnection:
     try:
         database = open_database(target.place, read_only=target.read_only)
     except DatabaseLocked as error:
-        error.message += "; or give the URL of the server that has it, or --read-only to see its last checkpoint"
+        error.message += (
+            "; or give the URL of the server that has it, or --read-only to see its last checkpoint"
+        )
         error.args = (error.message,)
         raise
     try:

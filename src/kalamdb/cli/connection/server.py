@@ -107,7 +107,9 @@ def connect(target: Target) -> ServerConnection:
     try:
         from kalamdb.client import Client
     except ModuleNotFoundError as error:
-        raise InterfaceError(f"a server needs {error.name}; install it with: pip install kalamdb[client]") from None
+        raise InterfaceError(
+            f"a server needs {error.name}; install it with: pip install kalamdb[client]"
+        ) from None
     namespace = target.namespace or DEFAULT_NAMESPACE
     token = target.token or (None if PASSWORD_ENVIRONMENT_NAME in os.environ else kept_token(target))
     if token is not None:

@@ -13,7 +13,16 @@ if TYPE_CHECKING:
 _INTEGERS = frozenset({TypeName.SMALLINT, TypeName.INT, TypeName.BIGINT})
 _KEPT_AS_TEXT = frozenset({TypeName.UUID, TypeName.JSON})
 """Arrow tables have them as the text that they are."""
-_TRUTH = {"true": True, "t": True, "1": True, "yes": True, "false": False, "f": False, "0": False, "no": False}
+_TRUTH = {
+    "true": True,
+    "t": True,
+    "1": True,
+    "yes": True,
+    "false": False,
+    "f": False,
+    "0": False,
+    "no": False,
+}
 
 
 def typed(texts: pa.ChunkedArray, kind: DataType) -> tuple[pa.ChunkedArray, dict[int, str]]:

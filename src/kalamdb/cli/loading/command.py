@@ -32,8 +32,14 @@ _PACKED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4", ".br": "
 @click.argument("file")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="Instead of what the file's name says.")
 @click.option("--delimiter", default=None, help="What stands between cells of CSV (a comma).")
-@click.option("--no-header", is_flag=True, help="The first line is a row; cells are in the order of the table's columns.")
-@click.option("--skip-bad", is_flag=True, help="Leave out rows that cannot be read as the table's types, and say which.")
+@click.option(
+    "--no-header",
+    is_flag=True,
+    help="The first line is a row; cells are in the order of the table's columns.",
+)
+@click.option(
+    "--skip-bad", is_flag=True, help="Leave out rows that cannot be read as the table's types, and say which."
+)
 @choosing_database
 def import_file(
     table: str,
@@ -154,7 +160,9 @@ def _load(
         except Error as error:
             inserted = getattr(error, "rows_inserted", 0)
             if inserted:
-                error.message += f"; {inserted:,} rows are in: over a server each request is a commit of its own"
+                error.message += (
+                    f"; {inserted:,} rows are in: over a server each request is a commit of its own"
+                )
                 error.args = (error.message,)
             raise
     return done, len(bad)
@@ -171,7 +179,7 @@ def _typed(rows: FileRows, columns: dict[str, tuple[DataType, bool]]) -> tuple[p
         array, unfit = typed(texts, kind)
         if required and texts.null_count:
             places = (place for place, text in enumerate(texts.to_pylist()) if text is None)
-            unfit |= {place: "it is NOT NULL, and there is no value" for place in places}
+            unfit |= dict.fromkeys(places, "it is NOT NULL, and there is no value")
         for place, why in unfit.items():
             wrong.setdefault(place, f'column "{name}": {why}')
         arrays.append(array)

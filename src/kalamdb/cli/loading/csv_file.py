@@ -11,7 +11,7 @@ from kalamdb.cli.loading.rows import FileRows
 from kalamdb.errors import InvalidValue
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 
 def read_csv(data: Any, name: str, *, delimiter: str, header: bool, columns: Sequence[str]) -> FileRows:
@@ -58,7 +58,9 @@ def read_csv(data: Any, name: str, *, delimiter: str, header: bool, columns: Seq
     return rows
 
 
-def csv_lines_of(data: bytes, delimiter: str, count: int, *, header: bool) -> tuple[list[int], dict[int, str]]:
+def csv_lines_of(
+    data: bytes, delimiter: str, count: int, *, header: bool
+) -> tuple[list[int], dict[int, str]]:
     """The line on which each row of `count` cells begins, and of each other row why it is none."""
     text = io.StringIO(data.decode("utf-8-sig", "replace"), newline="")
     reader = csv.reader(text, delimiter=delimiter)
@@ -77,9 +79,16 @@ def csv_lines_of(data: bytes, delimiter: str, count: int, *, header: bool) -> tu
 
 def _header(data: bytes, name: str, delimiter: str) -> list[str]:
     try:
-        names = next(csv.reader(io.StringIO(data[: 1 << 20].decode("utf-8-sig", "replace"), newline=""), delimiter=delimiter), [])
+        names = next(
+            csv.reader(
+                io.StringIO(data[: 1 << 20].decode("utf-8-sig", "replace"), newline=""), delimiter=delimiter
+            ),
+            [],
+        )
     except csv.Error as error:
         raise InvalidValue(f"{name} is no CSV: {error}") from None
     if not names:
-        raise InvalidValue(f"{name} is empty; a CSV file begins with the names of its columns, or give --no-header")
+        raise InvalidValue(
+            f"{name} is empty; a CSV file begins with the names of its columns, or give --no-header"
+        )
     return [one.strip() for one in names]

@@ -33,7 +33,9 @@ def read_json(data: Any, name: str, types: Mapping[str, DataType], *, lines: boo
         except orjson.JSONDecodeError as error:
             raise InvalidValue(f"{name} is no JSON: {error}") from None
         if not isinstance(array, list):
-            raise InvalidValue(f"{name} is no array of objects; a file with an object a line is called .ndjson")
+            raise InvalidValue(
+                f"{name} is no array of objects; a file with an object a line is called .ndjson"
+            )
         found = list(enumerate(array, 1))
     for number, row in found:
         if isinstance(row, dict):

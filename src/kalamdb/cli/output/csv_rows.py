@@ -30,6 +30,10 @@ def _cells(texts: Sequence[str | None]) -> list[str]:
         # Of most columns nothing is to be quoted, and one look says so.
         return ["" if text is None else text or '""' for text in texts]
     return [
-        "" if text is None else text if text and not _QUOTED.search(text) else '"' + text.replace('"', '""') + '"'
+        ""
+        if text is None
+        else text
+        if text and not _QUOTED.search(text)
+        else '"' + text.replace('"', '""') + '"'
         for text in texts
     ]

@@ -53,9 +53,7 @@ def _mark(look: Look) -> str:
     return "…" if look.boxes else "~"
 
 
-def _column(
-    texts: list[str | None], size: int, to_right: bool, look: Look, *, last: bool
-) -> list[str]:
+def _column(texts: list[str | None], size: int, to_right: bool, look: Look, *, last: bool) -> list[str]:
     """Cells of one column, each of its width. What would be blanks at the end of a line is left out."""
     has_null = None in texts
     plain: list[str] = [look.null if text is None else text for text in texts] if has_null else list(texts)  # type: ignore[arg-type]

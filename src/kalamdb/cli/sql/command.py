@@ -18,10 +18,21 @@ FAILURE = 1
 
 _OPTIONS = (
     click.option("--null", "null", help="How NULL is shown in tables (NULL)."),
-    click.option("--output", "-o", type=click.Path(dir_okay=False), help="Answers to a file, in the format of its name."),
-    click.option("--format", "form", type=click.Choice(list(FORMATS)), help="How answers are written (table)."),
-    click.option("--file", "-f", "files", multiple=True, help="Run the statements of a file; - is standard input."),
-    click.option("--command", "-c", "commands", multiple=True, metavar="SQL", help="Run statements, and end."),
+    click.option(
+        "--output",
+        "-o",
+        type=click.Path(dir_okay=False),
+        help="Answers to a file, in the format of its name.",
+    ),
+    click.option(
+        "--format", "form", type=click.Choice(list(FORMATS)), help="How answers are written (table)."
+    ),
+    click.option(
+        "--file", "-f", "files", multiple=True, help="Run the statements of a file; - is standard input."
+    ),
+    click.option(
+        "--command", "-c", "commands", multiple=True, metavar="SQL", help="Run statements, and end."
+    ),
 )
 OPTION_NAMES = ("null", "output", "form", "files", "commands")
 

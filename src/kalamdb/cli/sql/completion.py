@@ -17,16 +17,98 @@ if TYPE_CHECKING:
 _TOKENS = re.compile(r"'(?:''|[^'])*'?|\"[^\"]*\"?|--[^\n]*|/\*.*?(?:\*/|$)|[\w]+|\S", re.DOTALL)
 _TABLE_FOLLOWS = frozenset({"from", "join", "into", "update", "table", "describe", "desc", "on"})
 _NAMESPACE_FOLLOWS = frozenset({"use", "namespace"})
-_NO_NAME = frozenset("select where set values group order having limit on using as left right inner outer".split())
-BEGINNINGS = (
-    "alter backup begin checkpoint commit create delete describe drop erase execute explain export flush grant insert "
-    "kill restore revoke rollback select show start storage subscribe update use values with"
-).split()
-QUERY_FUNCTIONS = (
-    "abs array_agg avg ceil coalesce concat count date_part date_trunc floor greatest lag lead least left length lower "
-    "ltrim max median min nullif rank regexp_replace replace reverse right round row_number rtrim split_part sqrt stddev "
-    "string_agg strpos substr sum to_char trim upper"
-).split()
+_NO_NAME = frozenset(
+    [
+        "select",
+        "where",
+        "set",
+        "values",
+        "group",
+        "order",
+        "having",
+        "limit",
+        "on",
+        "using",
+        "as",
+        "left",
+        "right",
+        "inner",
+        "outer",
+    ]
+)
+BEGINNINGS = [
+    "alter",
+    "backup",
+    "begin",
+    "checkpoint",
+    "commit",
+    "create",
+    "delete",
+    "describe",
+    "drop",
+    "erase",
+    "execute",
+    "explain",
+    "export",
+    "flush",
+    "grant",
+    "insert",
+    "kill",
+    "restore",
+    "revoke",
+    "rollback",
+    "select",
+    "show",
+    "start",
+    "storage",
+    "subscribe",
+    "update",
+    "use",
+    "values",
+    "with",
+]
+QUERY_FUNCTIONS = [
+    "abs",
+    "array_agg",
+    "avg",
+    "ceil",
+    "coalesce",
+    "concat",
+    "count",
+    "date_part",
+    "date_trunc",
+    "floor",
+    "greatest",
+    "lag",
+    "lead",
+    "least",
+    "left",
+    "length",
+    "lower",
+    "ltrim",
+    "max",
+    "median",
+    "min",
+    "nullif",
+    "rank",
+    "regexp_replace",
+    "replace",
+    "reverse",
+    "right",
+    "round",
+    "row_number",
+    "rtrim",
+    "split_part",
+    "sqrt",
+    "stddev",
+    "string_agg",
+    "strpos",
+    "substr",
+    "sum",
+    "to_char",
+    "trim",
+    "upper",
+]
 """The query engine's that are asked for most; it has more."""
 
 
@@ -61,7 +143,9 @@ def candidates(before: str, names: Names) -> tuple[str, list[Candidate]]:
 def _is_open(token: str, before: str) -> bool:
     if token.startswith("--"):
         return not before.endswith("\n")
-    return (token[0] == "'" and not token.endswith("'")) or (token.startswith("/*") and not token.endswith("*/"))
+    return (token[0] == "'" and not token.endswith("'")) or (
+        token.startswith("/*") and not token.endswith("*/")
+    )
 
 
 def _of_command(line: str, names: Names) -> tuple[str, list[Candidate]]:
@@ -91,11 +175,13 @@ def _in_context(words: list[str], names: Names) -> Iterator[Candidate]:
     if previous in _NAMESPACE_FOLLOWS:
         yield from (Candidate(name, "namespace") for name in names.namespaces)
         return
-    if previous in _TABLE_FOLLOWS or words[-2:] == ["subscribe", "to"]:
-        if not (previous == "on" and "join" in words):
-            yield from _tables(names)
-            return
-    for column in dict.fromkeys(column for table in _mentioned(words, names) for column in names.tables[table]):
+    names_table = previous in _TABLE_FOLLOWS and not (previous == "on" and "join" in words)
+    if names_table or words[-2:] == ["subscribe", "to"]:
+        yield from _tables(names)
+        return
+    for column in dict.fromkeys(
+        column for table in _mentioned(words, names) for column in names.tables[table]
+    ):
         yield Candidate(column, "column")
     yield from (Candidate(alias, "table") for alias in _aliases(words, names))
     if words[0] in ("create", "alter", "cast") or previous == "::":

@@ -39,7 +39,9 @@ def wait_for(connection: Connection, ids: list[str]) -> None:
                 done = [row for row in rows if row[1] in ENDED]
                 rows_done, bytes_done = (sum(row[place] or 0 for row in rows) for place in (2, 3))
                 if rows:
-                    progress.tell(f"{rows[0][0]}: {len(done)} of {len(ids)}, {rows_done:,} rows, {bytes_done:,} bytes")
+                    progress.tell(
+                        f"{rows[0][0]}: {len(done)} of {len(ids)}, {rows_done:,} rows, {bytes_done:,} bytes"
+                    )
                 if len(done) == len(rows):
                     break
                 time.sleep(LOOK_EVERY_S)

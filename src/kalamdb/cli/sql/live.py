@@ -46,7 +46,9 @@ def _lines(shell: Shell, event: Event, at: datetime.datetime) -> Iterator[str]:
     for old, row in _rows(event):
         pairs = row if row is not None else old
         assert pairs is not None
-        text = "  ".join(f"{shown(name)}={_cell(shell, value)}" for name, value in pairs.items() if name != "_seq")
+        text = "  ".join(
+            f"{shown(name)}={_cell(shell, value)}" for name, value in pairs.items() if name != "_seq"
+        )
         if old is not None and row is not None:
             changed = [
                 f"{shown(name)}={_cell(shell, value)}"
@@ -80,7 +82,9 @@ def _json_lines(event: Event, at: datetime.datetime) -> Iterator[str]:
         told = {"kind": event.kind, "at": at.isoformat(), "row": row, "old_row": old}
         yield json_text(
             {
-                name: {key: plain_json(cell) for key, cell in value.items()} if isinstance(value, Mapping) else value
+                name: {key: plain_json(cell) for key, cell in value.items()}
+                if isinstance(value, Mapping)
+                else value
                 for name, value in told.items()
                 if value is not None
             }

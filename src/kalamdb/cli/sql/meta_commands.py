@@ -30,7 +30,9 @@ def _tables(shell: Shell, pattern: str) -> None:
     where = ""
     if pattern:
         if not _PATTERN.fullmatch(pattern):
-            raise InvalidParameter("\\dt takes a table, namespace.table or a namespace.*, with * for any characters")
+            raise InvalidParameter(
+                "\\dt takes a table, namespace.table or a namespace.*, with * for any characters"
+            )
         namespace, dot, name = pattern.rpartition(".")
         where = f" WHERE table_name LIKE '{_like(name)}'"
         if dot:
@@ -162,14 +164,23 @@ COMMANDS = (
     MetaCommand("\\dt", "[pattern]", "tables and views, as app.* or mess*", _tables),
     MetaCommand("\\dn", "", "namespaces", _namespaces),
     MetaCommand("\\du", "", "users", _users),
-    MetaCommand("\\x", "[on|off|auto]", "cells one below the other: always, never, or where rows are too wide", _expand),
+    MetaCommand(
+        "\\x",
+        "[on|off|auto]",
+        "cells one below the other: always, never, or where rows are too wide",
+        _expand,
+    ),
     MetaCommand("\\format", "[name]", f"how answers are written: {', '.join(FORMATS)}", _format),
     MetaCommand("\\null", "[text]", "how NULL is shown", _null),
     MetaCommand("\\timing", "[on|off]", "whether the time a statement took is told", _timing),
-    MetaCommand("\\o", "[file]", "answers to a file, in the format of its name; without one, back here", _output),
+    MetaCommand(
+        "\\o", "[file]", "answers to a file, in the format of its name; without one, back here", _output
+    ),
     MetaCommand("\\i", "file", "run the statements of a file", _include),
     MetaCommand("\\watch", "[seconds]", "repeat the last statement until Ctrl-C", _watch),
-    MetaCommand("\\connect", "[DIR|URL|-] [user]", "go on with another database, or as another user", _connect),
+    MetaCommand(
+        "\\connect", "[DIR|URL|-] [user]", "go on with another database, or as another user", _connect
+    ),
     MetaCommand("\\?", "", "these commands", _help),
     MetaCommand("\\q", "", "leave; so does Ctrl-D", _quit),
 )
@@ -182,7 +193,9 @@ def run_command(shell: Shell, text: str) -> None:
     command = BY_NAME.get(name)
     if command is None:
         near = difflib.get_close_matches(name, BY_NAME, 1)
-        raise InvalidParameter(f"there is no command {name}; " + (f"did you mean {near[0]}?" if near else "see \\?"))
+        raise InvalidParameter(
+            f"there is no command {name}; " + (f"did you mean {near[0]}?" if near else "see \\?")
+        )
     command.run(shell, argument.strip())
 
 
@@ -191,5 +204,6 @@ def help_text() -> str:
     heads = [f"{command.name} {command.arguments}".rstrip() for command in COMMANDS]
     size = max(map(len, heads))
     lines = [f"  {head:<{size}}  {command.what}" for head, command in zip(heads, COMMANDS)]
-    return "\n".join([*lines, "", "Statements end with ;", "SUBSCRIBE TO … shows what happens until Ctrl-C.", ""])
-
+    return "\n".join(
+        [*lines, "", "Statements end with ;", "SUBSCRIBE TO … shows what happens until Ctrl-C.", ""]
+    )

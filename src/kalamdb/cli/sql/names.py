@@ -22,7 +22,9 @@ class Names:
 def read_names(connection: Connection) -> Names:
     """What the user of the connection may see. Raises kalamdb.Error."""
     tables: dict[tuple[str, str], list[str]] = {}
-    for namespace, table in _rows(connection, "SELECT namespace_id, table_name FROM system.tables ORDER BY 1, 2"):
+    for namespace, table in _rows(
+        connection, "SELECT namespace_id, table_name FROM system.tables ORDER BY 1, 2"
+    ):
         tables[namespace, table] = []
     for schema in ("system", "information_schema"):
         for name in _SYSTEM[schema]:

@@ -1,4 +1,4 @@
-"""What a shell is, with or without a person: a connection, how answers look, where they go; and a statement at a time."""
+"""What a shell is, with or without a person: a connection, how answers look, where they go; a statement at a time."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ class Shell:
         self.preferences = preferences
         self.talks = talks
         self.sink = Sink(pager=preferences.pager)
-        self.format: Writer = FORMATS[preferences.format] if preferences.format in FORMATS else FORMATS["table"]
+        self.format: Writer = (
+            FORMATS[preferences.format] if preferences.format in FORMATS else FORMATS["table"]
+        )
         self.expanded = preferences.expanded
         self.null = preferences.null
         self.timing = preferences.timing

@@ -95,7 +95,11 @@ class Sink:
                 self.write(piece)
             return
         with subprocess.Popen(
-            command, shell=True, stdin=subprocess.PIPE, encoding="utf-8", env=PAGER_ENVIRONMENT | dict(os.environ)
+            command,
+            shell=True,
+            stdin=subprocess.PIPE,
+            encoding="utf-8",
+            env=PAGER_ENVIRONMENT | dict(os.environ),
         ) as pager:
             assert pager.stdin is not None
             try:

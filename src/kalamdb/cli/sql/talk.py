@@ -25,7 +25,11 @@ from kalamdb.version import __version__
 def talk(shell: Shell) -> None:
     """Ask, run, answer, until Ctrl-D or \\q."""
     shell.sink.paged = True
-    where = "a database in memory, gone at the end" if shell.target.place == ":memory:" else shell.connection.place
+    where = (
+        "a database in memory, gone at the end"
+        if shell.target.place == ":memory:"
+        else shell.connection.place
+    )
     shell.tell(f"kalam {__version__}, {where}. Statements end with ;   \\? for help, \\q to leave")
     names = KeptNames()
     names.read(shell.connection)
