@@ -60,7 +60,7 @@ def _end_quietly() -> None:
 @database_options
 @sql_options
 @click.pass_context
-def kalam(context: click.Context, **options: Any) -> None:
+def kalam(context: click.Context, /, **options: Any) -> None:
     """One small, private, live SQL database per user.
 
     kalam -c and kalam -f run SQL and end; kalam sql talks. --db, --user and --token may stand before a command's name,

@@ -83,8 +83,9 @@ def test_ctrl_c_drops_a_line_and_ends_a_statement_and_ctrl_d_leaves(talk: Talk) 
     talk.process.expect(r"\x1b\[\?2004l")
     talk.process.sendintr()
     talk.say("SELECT 40 + 2 AS answer;")
-    talk.until("42")
-    talk.process.sendeof()
+    talk.until(r"1 row, ")
+    talk.until("default.*>")
+    talk.process.send("\x04")
     talk.process.expect(pexpect.EOF)
 
 

@@ -68,7 +68,7 @@ class ServerConnection:
             self._waiting = []
             return [Waiting("Transaction begun; its statements are sent together at COMMIT")]
         if self._waiting is None:
-            return [self._client.execute(sql)]
+            return [*self._client.execute_each(sql)]
         if word == "rollback":
             self._waiting = None
             return [Waiting("Rolled back: nothing was sent")]
@@ -77,7 +77,8 @@ class ServerConnection:
             return [Waiting("Waits for COMMIT")]
         statements, self._waiting = self._waiting, None
         # A comment at the end of one must not swallow what separates it from the next.
-        return list(self._client.execute_each("\n;".join(["BEGIN", *statements, "COMMIT"])))[1:]
+        _, *answers = self._client.execute_each("\n;".join(["BEGIN", *statements, "COMMIT"]))
+        return [*answers]
 
     @contextmanager
     def subscribe(self, sql: str) -> Iterator[Iterator[Event]]:

@@ -173,7 +173,8 @@ def _typed(rows: FileRows, columns: dict[str, tuple[DataType, bool]]) -> tuple[p
 
     from kalamdb.cli.loading.columns import typed
 
-    arrays, wrong = [], {}
+    arrays: list[Any] = []
+    wrong: dict[int, str] = {}
     for name, texts in zip(rows.table.column_names, rows.table.columns):
         kind, required = columns[name]
         array, unfit = typed(texts, kind)

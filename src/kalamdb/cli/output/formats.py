@@ -82,11 +82,6 @@ _WRITERS = (
 FORMATS = {writer.name: writer for writer in _WRITERS}
 
 
-def writer(name: str) -> Writer:
-    """The format of this name. Raises KeyError."""
-    return FORMATS[name]
-
-
 def format_of_file(path: str) -> Writer | None:
     """The format that a file's name means, if it means one."""
     ending = Path(path).suffix.lower()

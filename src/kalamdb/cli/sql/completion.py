@@ -124,7 +124,7 @@ def candidates(before: str, names: Names) -> tuple[str, list[Candidate]]:
     line = before.rsplit("\n", 1)[-1]
     if line.lstrip().startswith("\\"):
         return _of_command(line.lstrip(), names)
-    tokens = [match for match in _TOKENS.finditer(before)]
+    tokens = list(_TOKENS.finditer(before))
     if tokens and tokens[-1][0][0] in "'-/" and len(tokens[-1][0]) > 1 and _is_open(tokens[-1][0], before):
         return "", []
     word = re.search(r"\w*$", before)

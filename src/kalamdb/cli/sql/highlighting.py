@@ -26,7 +26,7 @@ def _word(lexer: Any, match: Any) -> Any:
 _FUNCTIONS = frozenset(function_words())
 
 
-class KalamLexer(RegexLexer):
+class KalamLexer(RegexLexer):  # type: ignore[misc]
     """The dialect, as far as colours need it."""
 
     name = "kalamdb SQL"

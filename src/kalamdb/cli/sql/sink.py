@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import IO, BinaryIO
+from typing import BinaryIO, TextIO
 
 import click
 
@@ -23,7 +23,7 @@ class Sink:
     """The place of answers. Escapes, the terminal's width and the pager are for a terminal alone."""
 
     def __init__(self, *, boxes: bool | None = None, pager: str | None = None) -> None:
-        self._file: IO[str] | None = None
+        self._file: TextIO | None = None
         self._pager = pager
         encoding = (getattr(sys.stdout, "encoding", None) or "ascii").lower()
         self._boxes = encoding.startswith("utf") if boxes is None else boxes
@@ -121,11 +121,11 @@ class Sink:
         if self.is_terminal:
             raise click.UsageError("this format is no text; send it to a file with --output or \\o")
         self._stream.flush()
-        yield self._stream.buffer  # type: ignore[attr-defined]
-        self._stream.buffer.flush()  # type: ignore[attr-defined]
+        yield self._stream.buffer
+        self._stream.buffer.flush()
 
     @property
-    def _stream(self) -> IO[str]:
+    def _stream(self) -> TextIO:
         return sys.stdout if self._file is None else self._file
 
     def flush(self) -> None:
