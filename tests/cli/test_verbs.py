@@ -21,6 +21,7 @@ def test_a_backup_is_restored_to_a_new_directory(notes, tmp_path: Path) -> None:
 
 
 def test_damage_is_found_and_mended_when_that_is_said(notes, data: str) -> None:
+    notes("-c", "; ".join(f"INSERT INTO app.notes (id) VALUES ({number})" for number in range(10, 60)))
     assert notes("check").exit_code == 0
     log = max((Path(data) / "wal").iterdir(), key=lambda file: len(file.read_bytes().rstrip(b"\0")))
     found = bytearray(log.read_bytes())
