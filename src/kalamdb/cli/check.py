@@ -26,7 +26,7 @@ def _directory(target: Target) -> str:
 @choosing_database
 def check(target: Target) -> None:
     """Look through the directory for damage, and change nothing. Status 1 where something is wrong."""
-    from kalamdb.repair import check as check_directory
+    from kalamdb.mending import check as check_directory
 
     findings = check_directory(_directory(target))
     for finding in findings:
@@ -44,7 +44,7 @@ def repair(yes: bool, target: Target) -> None:
 
     Where nobody can be asked, and without --yes, nothing is changed, and the status is 1.
     """
-    from kalamdb.repair import repair as repair_directory
+    from kalamdb.mending import repair as repair_directory
 
     directory = _directory(target)
     would = repair_directory(directory)
