@@ -1,0 +1,58 @@
+"""JSON for programs: an array of objects, or an object a line.
+
+Numbers are numbers as long as every reader keeps them whole; integers beyond 2^53 and decimals are strings, times are
+ISO 8601.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from kalamdb.cli.output.cells import plain_json
+
+ROWS_AT_ONCE = 1024
+
+
+def json_array(columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Iterator[str]:
+    """One array, a row a line."""
+    first = True
+    for lines in _lines(columns, rows):
+        yield ("[" if first else ",\n") + ",\n".join(lines)
+        first = False
+    yield "[]\n" if first else "]\n"
+
+
+def json_lines(columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Iterator[str]:
+    """A row a line."""
+    for lines in _lines(columns, rows):
+        yield "\n".join(lines) + "\n"
+
+
+def json_text(value: Any) -> str:
+    """One value."""
+    import orjson
+
+    return orjson.dumps(value, default=plain_json).decode()
+
+
+def _lines(columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Iterator[list[str]]:
+    import orjson
+
+    names = list(_told_apart(columns))
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        yield [
+            orjson.dumps(dict(zip(names, map(plain_json, row)))).decode()
+            for row in rows[start : start + ROWS_AT_ONCE]
+        ]
+
+
+def _told_apart(columns: Sequence[str]) -> Iterator[str]:
+    """The names, those that come again with a number: an object has each name once."""
+    seen: set[str] = set()
+    for name in columns:
+        number, unlike = 2, name
+        while unlike in seen:
+            unlike, number = f"{name}_{number}", number + 1
+        seen.add(unlike)
+        yield unlike

@@ -1,0 +1,1 @@
+"""The shell: statements from arguments, files, pipes and people, and their answers."""

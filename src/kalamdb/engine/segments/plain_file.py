@@ -1,0 +1,23 @@
+"""Parquet files that are not the database's own: what users bring, and what they take away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def write_parquet(table: pa.Table, sink: Any) -> None:
+    """Write a table to a path or a binary file, compressed with zstd."""
+    import pyarrow.parquet as pq
+
+    pq.write_table(table, sink, compression="zstd")
+
+
+def read_parquet(source: Any) -> pa.Table:
+    """A file, by its path or as a binary file that can be sought in, as it is: nothing of it is verified by us, and
+    pyarrow's errors are the caller's to tell."""
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(source).read()

@@ -1,0 +1,95 @@
+"""backup, restore, check, repair, users, completions, and the help of every command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def test_a_backup_is_restored_to_a_new_directory(notes, tmp_path: Path) -> None:
+    restored = str(tmp_path / "restored")
+
+    assert notes("backup", str(tmp_path / "backups")).exit_code == 0
+    assert notes("restore", str(tmp_path / "backups"), restored).exit_code == 0
+    assert (
+        notes("--format", "csv", "-c", "SELECT count(*) AS n FROM app.notes", db=restored).stdout == "n\n3\n"
+    )
+    assert notes("restore", str(tmp_path / "backups"), restored).exit_code == 1
+
+
+def test_damage_is_found_and_mended_when_that_is_said(notes, data: str) -> None:
+    notes("-c", "; ".join(f"INSERT INTO app.notes (id) VALUES ({number})" for number in range(10, 60)))
+    assert notes("check").exit_code == 0
+    log = max((Path(data) / "wal").iterdir(), key=lambda file: len(file.read_bytes().rstrip(b"\0")))
+    found = bytearray(log.read_bytes())
+    end = len(bytes(found).rstrip(b"\0"))
+    found[end // 2] ^= 255
+    log.write_bytes(found)
+
+    checked = notes("check")
+    assert checked.exit_code == 1
+    assert "wal/" in checked.stdout
+    asked = notes("repair")
+    assert asked.exit_code == 1
+    assert "would drop" in asked.stdout
+    assert notes("check").exit_code == 1
+    assert notes("repair", "--yes").exit_code == 0
+    assert notes("check").exit_code == 0
+    assert notes("-c", "SELECT 1").exit_code == 0
+
+
+def test_users_are_made_listed_changed_and_dropped(kalam) -> None:
+    assert (
+        kalam("users", "create", "ann", "--role", "service", input="correct horse battery\n").exit_code == 0
+    )
+    assert kalam("users", "password", "ann", input="staple of all horses\n").exit_code == 0
+    assert kalam("users", "role", "ann", "dba").exit_code == 0
+    listed = kalam("users", "list", "--format", "csv")
+    assert "ann,dba" in listed.stdout
+    assert kalam("users", "drop", "ann").exit_code == 0
+    assert kalam("users", "restore", "ann").exit_code == 0
+    assert kalam("users", "password", "ann", input="short\n").exit_code == 1
+    assert kalam("--user", "bob", "users", "list").exit_code == 1
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_get_what_completes_words(kalam, shell: str) -> None:
+    assert "_KALAM_COMPLETE" in kalam("completions", shell, db=None).stdout
+
+
+def test_commands_ask_for_a_database(kalam) -> None:
+    done = kalam("export", "t", "-", db=None)
+
+    assert done.exit_code == 2
+    assert "--db" in done.stderr
+
+
+def test_every_command_option_and_preference_is_in_the_documents() -> None:
+    from dataclasses import fields
+
+    import click
+
+    from kalamdb.cli.kalam import kalam
+    from kalamdb.cli.output import FORMATS
+    from kalamdb.cli.preferences import Preferences
+    from kalamdb.cli.sql.meta_commands import COMMANDS
+
+    text = (ROOT / "docs" / "shell.md").read_text(encoding="utf-8")
+    everywhere = text + (ROOT / "docs" / "server.md").read_text(encoding="utf-8")
+    missing = []
+    for name, command in kalam.commands.items():
+        commands = command.commands.items() if isinstance(command, click.Group) else [("", command)]
+        for part, one in commands:
+            if f"`kalam {name}" not in everywhere or part not in text:
+                missing.append(f"kalam {name} {part}")
+            for option in one.params:
+                if isinstance(option, click.Option) and option.opts[0] not in everywhere:
+                    missing.append(f"{name} {option.opts[0]}")
+    missing += [one.name for one in COMMANDS if f"`{one.name}" not in text]
+    missing += [field.name for field in fields(Preferences) if f"`{field.name}`" not in text]
+    missing += [name for name in FORMATS if f"`{name}`" not in text]
+
+    assert missing == []
