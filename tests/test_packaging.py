@@ -82,7 +82,7 @@ def test_wheel_asks_for_no_developer_tool(wheel: Path) -> None:
     wanted = {re.split("[<>=]", one)[0] for one in asked if "extra ==" not in one}
     of_extra = {
         extra: {re.split("[<>=]", one)[0] for one in asked if f"extra == '{extra}'" in one.replace('"', "'")}
-        for extra in ("cli", "cloud", "server", "sqlalchemy")
+        for extra in ("all", "cli", "cloud", "server", "sqlalchemy")
     }
 
     assert wanted == {
@@ -96,6 +96,7 @@ def test_wheel_asks_for_no_developer_tool(wheel: Path) -> None:
         "xxhash",
     }
     assert of_extra == {
+        "all": {"kalamdb[cli,cloud,server,sqlalchemy]"},
         "cli": {"click"},
         "cloud": {"obstore"},
         "server": {
@@ -111,7 +112,7 @@ def test_wheel_asks_for_no_developer_tool(wheel: Path) -> None:
         },
         "sqlalchemy": {"sqlalchemy"},
     }
-    assert sorted(fields.get_all("Provides-Extra") or ()) == ["cli", "cloud", "server", "sqlalchemy"]
+    assert sorted(fields.get_all("Provides-Extra") or ()) == ["all", "cli", "cloud", "server", "sqlalchemy"]
     assert fields["Requires-Python"] == ">=3.11"
 
 
