@@ -1,6 +1,6 @@
 """The documents are complete, and what they show runs.
 
-Every ```sql block of docs/sql.md and docs/examples/ is run, in order, on a database of its own per document.
+Every ```sql block of docs/ is run, in order, on a database of its own per document.
 A line `-- refused: CODE` before a statement says that it must be refused with that code.
 """
 
@@ -19,8 +19,8 @@ from kalamcore.statements import split
 ROOT = Path(__file__).parent.parent
 SQL_DOCUMENTS = [
     path
-    for path in [ROOT / "docs" / "sql.md", *sorted((ROOT / "docs" / "examples").glob("*.md"))]
-    if path.exists()
+    for path in sorted((ROOT / "docs").rglob("*.md"))
+    if path.parent.name != "decisions" and "\n```sql\n" in path.read_text(encoding="utf-8")
 ]
 
 
@@ -103,7 +103,7 @@ def test_every_sql_example_runs(path: Path) -> None:
 
 PROGRAMS = [
     (path, line, text)
-    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     for line, text in blocks(path, "python")
 ]
 
