@@ -15,6 +15,7 @@ import pytest
 
 import kalamdb
 from kalamcore.statements import split
+from kalamdb import errors
 
 ROOT = Path(__file__).parent.parent
 SQL_DOCUMENTS = [
@@ -174,3 +175,17 @@ def test_architecture_names_folders_that_exist() -> None:
 def test_each_delivered_requirement_has_its_script_and_a_line_in_the_reference(number: str) -> None:
     assert list((ROOT / "tests" / "scripts" / "integrity").glob(f"{number}_*.slt"))
     assert f"FR-DB-{number}" in (ROOT / "docs" / "sql.md").read_text(encoding="utf-8")
+
+
+def test_the_page_of_python_has_every_error_with_its_code_and_place_in_the_tree() -> None:
+    text = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ((?:· )*)`(\w+)` \| ([A-Z_]+) \| (\w{5}) \|", text, re.MULTILINE)
+    kinds = [
+        kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, errors.Error) and kind is not errors.Error
+    ]
+
+    assert {(name, code, sqlstate, len(dots) // 2) for dots, name, code, sqlstate in rows} == {
+        (kind.__name__, kind.code, kind.sqlstate, kind.__mro__.index(errors.Error) - 1) for kind in kinds
+    }
