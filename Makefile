@@ -61,7 +61,8 @@ bench: $(DONE)/installed $(DONE)/bench ## the questions of performance, each bes
 
 docs: export NO_MKDOCS_2_WARNING := 1
 docs: $(DONE)/installed $(DONE)/test ## build the site into build/site, and run every example in it
-	@$(BIN)/mkdocs build --strict --quiet
+	@# Not --quiet: that would keep warnings from being counted, and strict from being strict.
+	@said=$$($(BIN)/mkdocs build --strict 2>&1) || { echo "$$said" | grep -v ^INFO; exit 1; }
 	@$(BIN)/python -m pytest -q tests/test_docs.py tests/docs
 	@echo "the site is in build/site; to read it: $(VENV)/bin/mkdocs serve"
 
