@@ -59,8 +59,12 @@ bench: $(DONE)/installed $(DONE)/bench ## the questions of performance, each bes
 	    --benchmark-json=bench/report/results.json $(ARGS)
 	@$(BIN)/python bench/report.py
 
-docs: $(DONE)/installed $(DONE)/test ## run every example of the documents
-	@$(BIN)/python -m pytest -q tests/test_docs.py
+docs: export NO_MKDOCS_2_WARNING := 1
+docs: $(DONE)/installed $(DONE)/test ## build the site into build/site, and run every example in it
+	@# Not --quiet: that would keep warnings from being counted, and strict from being strict.
+	@said=$$($(BIN)/mkdocs build --strict 2>&1) || { echo "$$said" | grep -v ^INFO; exit 1; }
+	@$(BIN)/python -m pytest -q tests/test_docs.py tests/docs
+	@echo "the site is in build/site; to read it: $(VENV)/bin/mkdocs serve"
 
 proof: $(DONE)/installed $(DONE)/test ## crashes, kills, failing disks, isolation, ids: all that test samples, in full; figures to docs/proof.md
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
@@ -84,8 +88,9 @@ soak: export KALAM_FUZZ_SECONDS ?= 14400
 soak: export KALAM_SANITIZE_SECONDS ?= 3600
 soak: proof fuzz sanitize ## the three above, many times over
 
-wheel: $(DONE)/wheel ## build the wheel into dist/
-	@ls dist/*.whl
+# `install` needs what is in dist/ alone; a release, what is in dist/release: each file of it was installed and run.
+wheel: $(DONE)/wheel $(DONE)/wheels ## the wheel for others and the sdist into dist/release/, each tried where nothing else is
+	@$(BIN)/python packaging/release.py
 
 develop: $(DONE)/build ## an editable install that rebuilds itself (see CONTRIBUTING.md)
 	@$(BIN)/pip install -q --no-build-isolation -C editable.rebuild=true -e .
@@ -119,6 +124,11 @@ $(DONE)/venv:
 	"$$python" -m venv $(VENV)
 	@$(BIN)/python -m pip install -q 'pip>=25.1,<27'
 	@mkdir -p $(DONE) && touch $@
+
+$(DONE)/wheels: pyproject.toml | $(DONE)/venv
+	@echo "installing what wheel needs"
+	@$(BIN)/pip install -q --group wheel
+	@touch $@
 
 $(DONE)/build $(DONE)/test $(DONE)/check: $(DONE)/%: pyproject.toml | $(DONE)/venv
 	@echo "installing what $* needs"

@@ -1,6 +1,6 @@
 """The documents are complete, and what they show runs.
 
-Every ```sql block of docs/sql.md and docs/examples/ is run, in order, on a database of its own per document.
+Every ```sql block of docs/ is run, in order, on a database of its own per document.
 A line `-- refused: CODE` before a statement says that it must be refused with that code.
 """
 
@@ -15,12 +15,13 @@ import pytest
 
 import kalamdb
 from kalamcore.statements import split
+from kalamdb import errors
 
 ROOT = Path(__file__).parent.parent
 SQL_DOCUMENTS = [
     path
-    for path in [ROOT / "docs" / "sql.md", *sorted((ROOT / "docs" / "examples").glob("*.md"))]
-    if path.exists()
+    for path in sorted((ROOT / "docs").rglob("*.md"))
+    if path.parent.name != "decisions" and "\n```sql\n" in path.read_text(encoding="utf-8")
 ]
 
 
@@ -103,7 +104,7 @@ def test_every_sql_example_runs(path: Path) -> None:
 
 PROGRAMS = [
     (path, line, text)
-    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     for line, text in blocks(path, "python")
 ]
 
@@ -174,3 +175,17 @@ def test_architecture_names_folders_that_exist() -> None:
 def test_each_delivered_requirement_has_its_script_and_a_line_in_the_reference(number: str) -> None:
     assert list((ROOT / "tests" / "scripts" / "integrity").glob(f"{number}_*.slt"))
     assert f"FR-DB-{number}" in (ROOT / "docs" / "sql.md").read_text(encoding="utf-8")
+
+
+def test_the_page_of_python_has_every_error_with_its_code_and_place_in_the_tree() -> None:
+    text = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ((?:· )*)`(\w+)` \| ([A-Z_]+) \| (\w{5}) \|", text, re.MULTILINE)
+    kinds = [
+        kind
+        for kind in vars(errors).values()
+        if isinstance(kind, type) and issubclass(kind, errors.Error) and kind is not errors.Error
+    ]
+
+    assert {(name, code, sqlstate, len(dots) // 2) for dots, name, code, sqlstate in rows} == {
+        (kind.__name__, kind.code, kind.sqlstate, kind.__mro__.index(errors.Error) - 1) for kind in kinds
+    }

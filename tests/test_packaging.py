@@ -81,8 +81,10 @@ def test_wheel_asks_for_no_developer_tool(wheel: Path) -> None:
     asked = fields.get_all("Requires-Dist", [])
     wanted = {re.split("[<>=]", one)[0] for one in asked if "extra ==" not in one}
     of_extra = {
-        extra: {re.split("[<>=]", one)[0] for one in asked if f"extra == '{extra}'" in one.replace('"', "'")}
-        for extra in ("cli", "cloud", "server", "sqlalchemy")
+        extra: {
+            re.split(" *[<>=;]", one)[0] for one in asked if f"extra == '{extra}'" in one.replace('"', "'")
+        }
+        for extra in ("all", "cli", "client", "cloud", "server", "sqlalchemy")
     }
 
     assert wanted == {
@@ -96,7 +98,9 @@ def test_wheel_asks_for_no_developer_tool(wheel: Path) -> None:
         "xxhash",
     }
     assert of_extra == {
-        "cli": {"click"},
+        "all": {"kalamdb[cli,client,cloud,server,sqlalchemy]"},
+        "cli": {"click", "prompt-toolkit", "pygments", "wcwidth"},
+        "client": {"httpx", "websockets"},
         "cloud": {"obstore"},
         "server": {
             "click",
@@ -112,6 +116,7 @@ def test_wheel_asks_for_no_developer_tool(wheel: Path) -> None:
         "sqlalchemy": {"sqlalchemy"},
     }
     assert sorted(fields.get_all("Provides-Extra") or ()) == [
+        "all",
         "cli",
         "client",
         "cloud",

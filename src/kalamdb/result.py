@@ -11,7 +11,7 @@ from kalamcore import errors as core
 from kalamcore.cursor import Cursor
 from kalamcore.json_rows import JsonRows
 from kalamdb.engine.core_errors import translated
-from kalamdb.errors import InterfaceError
+from kalamdb.errors import Error, InterfaceError
 from kalamdb.json_cells import cells_of_batches, cells_of_rows, json_text
 from kalamdb.types import JSON, TypeName
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from kalamcore.rows import Batch
+    from kalamdb.preview import Preview
     from kalamdb.types import DataType
 
 Row = tuple[Any, ...]
@@ -248,9 +249,37 @@ class Result(Cursor):
         return frame
 
     def __repr__(self) -> str:
+        """The first and last rows, whatever was fetched, as a table of text; fetches nothing."""
+        from kalamdb.preview import text_table
+
         if not self.columns:
             return f"<Result: {self.message}>"
-        return f"<Result: {self.rowcount} row(s) of {', '.join(self.columns)}>"
+        try:
+            return text_table(self._preview())
+        except Error:
+            # What cannot be read is told to who reads it; a debugger that shows this object goes on.
+            return f"<Result: {self.rowcount} row(s) of {', '.join(self.columns)}>"
+
+    def _repr_html_(self) -> str:
+        """The same as HTML, which notebooks show."""
+        from kalamdb.preview import html_message, html_table
+
+        return html_table(self._preview()) if self.columns else html_message(self.message or "")
+
+    def _preview(self) -> Preview:
+        from kalamdb.preview import FIRST_ROWS, LAST_ROWS, Preview
+
+        count, types = self.rowcount, self.column_types()
+        is_whole = count <= FIRST_ROWS + LAST_ROWS
+        if self.is_arrow and self._rows is None:
+            # Only the rows that are shown become Python values.
+            table = self.arrow()
+            pieces = [table] if is_whole else [table.slice(0, FIRST_ROWS), table.slice(count - LAST_ROWS)]
+            shown = [tuples(piece.to_batches(), piece.schema) for piece in pieces]
+        else:
+            rows = self._tuples()
+            shown = [rows] if is_whole else [rows[:FIRST_ROWS], rows[count - LAST_ROWS :]]
+        return Preview(self.columns, types, shown[0], [] if is_whole else shown[1], count, self.took_ms)
 
 
 def _translated(pieces: JsonRows) -> Iterator[bytes]:
