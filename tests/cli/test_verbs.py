@@ -93,3 +93,16 @@ def test_every_command_option_and_preference_is_in_the_documents() -> None:
     missing += [name for name in FORMATS if f"`{name}`" not in text]
 
     assert missing == []
+
+
+def test_a_short_look_at_its_speed_leaves_nothing_behind(kalam, tmp_path: Path) -> None:
+    found = kalam("bench", "--rows", "1000", "--calls", "10", "--at", str(tmp_path), db=None)
+
+    assert found.exit_code == 0
+    for question in (
+        "durable insert of a row",
+        "look-up by key in 1,000 rows",
+        "last 50 rows of one user of 100",
+    ):
+        assert question in found.stdout
+    assert list(tmp_path.iterdir()) == []

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from kalamdb.cli.backup import backup, restore
+from kalamdb.cli.bench import bench
 from kalamdb.cli.check import check, repair
 from kalamdb.cli.choosing_database import database_options
 from kalamdb.cli.completions import completions
@@ -74,6 +75,6 @@ def kalam(context: click.Context, /, **options: Any) -> None:
 
 
 for command in (
-    backup, check, completions, export, import_file, login, logout, repair, restore, serve, settings, sql, users,
+    backup, bench, check, completions, export, import_file, login, logout, repair, restore, serve, settings, sql, users,
 ):  # fmt: skip
     kalam.add_command(command)
