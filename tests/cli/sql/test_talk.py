@@ -12,6 +12,8 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from tests.server.processes import PASSWORD
+
 DEADLINE_S = 60
 ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[a-zA-Z]|\][^\x07]*\x07|[=>])")
 
@@ -118,6 +120,27 @@ def test_a_live_query_shows_changes_until_ctrl_c(talk: Talk, tmp_path: Path) -> 
     talk.until("default.*>")
     talk.say("SELECT 40 + 2 AS answer;")
     talk.until("42")
+
+
+def test_a_live_query_of_a_server_shows_what_others_write(
+    kalam, server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KALAM_USER", "dora")
+    monkeypatch.setenv("KALAM_PASSWORD", PASSWORD)
+    statement = "CREATE NAMESPACE told; CREATE SHARED TABLE told.notes (id BIGINT PRIMARY KEY, body TEXT)"
+    assert kalam("-c", statement, db=server.url).exit_code == 0
+    one = Talk(server.url)
+    one.until("to leave")
+    one.say("SUBSCRIBE TO told.notes WHERE body LIKE '%later%';")
+    one.until(r"snapshot.*no rows")
+    kalam("-c", "INSERT INTO told.notes VALUES (1, 'not this'), (2, 'came later')", db=server.url)
+    shown = one.until(r"body=came later")
+    one.process.sendintr()
+    one.until("default.*>")
+    one.process.close(force=True)
+
+    assert "insert" in shown
+    assert "not this" not in shown
 
 
 def test_a_terminal_is_drawn_for_and_asked_for_a_file_where_it_cannot(talk: Talk) -> None:
