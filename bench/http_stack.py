@@ -4,7 +4,8 @@
 
 serves on loopback and writes its port and a token to standard output. KIND is `kalamdb`; `bare`, which reads a
 request's body and answers what a look-up would; `synced`, which before that writes to a file and has it synced in a
-thread; or `rows`, which answers /json and /arrow with rows made of the same SELECT by the libraries alone.
+thread; `limited`, which is kalamdb with the limits that it has by default, and the token of a second user; or `rows`,
+which answers /json and /arrow with rows made of the same SELECT by the libraries alone.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ def server(kind: str, directory: Path, rows: int = 0, durability: str = "normal"
     )
     try:
         assert process.stdout is not None
-        port, token = process.stdout.readline().split()
-        yield Server(int(port), token)
+        port, *tokens = process.stdout.readline().split()
+        yield Server(int(port), *tokens)
     finally:
         process.terminate()
         process.wait(START_S)
@@ -50,9 +51,11 @@ def server(kind: str, directory: Path, rows: int = 0, durability: str = "normal"
 class Server:
     """Where a server is, and how to ask it."""
 
-    def __init__(self, port: int, token: str) -> None:
+    def __init__(self, port: int, token: str, *others: str) -> None:
+        """`others`: tokens of other users."""
         self.port = port
         self.token = token
+        self.others = others
 
     def request(self, path: str, body: bytes, accept: str = "application/json") -> bytes:
         """A request as it goes over the wire."""
@@ -74,10 +77,10 @@ class Server:
             yield made
 
 
-def answer(connection: socket.socket) -> int:
+def answer(connection: socket.socket, begins: bytes = b"HTTP/1.1 200") -> int:
     """Read one answer, with its length told or in chunks; how many bytes it had."""
     data = connection.recv(1 << 20)
-    assert data.startswith(b"HTTP/1.1 200"), data[:500]
+    assert data.startswith(begins), data[:500]
     end = data.index(b"\r\n\r\n") + 4
     head = data[:end].lower()
     at = head.find(b"content-length: ")
@@ -152,20 +155,27 @@ def rows_by_libraries(db: Any) -> Any:
     return application
 
 
-def database(directory: Path, rows: int, durability: str) -> tuple[Any, str]:
+def database(directory: Path, rows: int, durability: str, **settings: Any) -> tuple[Any, str]:
     import kalamdb
-    from kalamdb.auth.account_login import user_state
 
-    db = kalamdb.open(directory / "served", durability=durability, user_requests_per_s_max=None)
+    db = kalamdb.open(directory / "served", durability=durability, **settings)
     db.execute(TABLE)
     if rows >= 10_000:
         db.session("root").insert("messages", arrow_table(rows))
     else:
         db.executemany(f"INSERT INTO messages VALUES {PLACES}", list(map(message, range(rows))))
-    db.execute("CREATE USER bench WITH ROLE service")
-    account = db.accounts.find("bench")
+    return db, token_of(db, "bench")
+
+
+def token_of(db: Any, user: str) -> str:
+    """Of a new user."""
+    from kalamdb.auth.account_login import user_state
+
+    db.execute(f"CREATE USER {user} WITH ROLE service")
+    account = db.accounts.find(user)
     assert account is not None
-    return db, db.front_door.tokens.issue(user_state(account)).text
+    found: str = db.front_door.tokens.issue(user_state(account)).text
+    return found
 
 
 def main(kind: str, directory: str, rows: str, durability: str) -> None:
@@ -178,7 +188,10 @@ def main(kind: str, directory: str, rows: str, durability: str) -> None:
     elif kind == "synced":
         application = synced(Path(directory))
     else:
-        db, token = database(Path(directory), int(rows), durability)
+        settings = {} if kind == "limited" else {"user_requests_per_s_max": None}
+        db, token = database(Path(directory), int(rows), durability, **settings)
+        if kind == "limited":
+            token += " " + token_of(db, "flood")
         application = rows_by_libraries(db) if kind == "rows" else db.asgi()
     listening = socket.create_server(("127.0.0.1", 0), backlog=256)
     print(listening.getsockname()[1], token, flush=True)
@@ -189,7 +202,7 @@ def main(kind: str, directory: str, rows: str, durability: str) -> None:
         log_config=None,
         access_log=False,
         proxy_headers=False,
-        lifespan="auto" if kind == "kalamdb" else "off",
+        lifespan="auto" if kind in ("kalamdb", "limited") else "off",
     )
     uvicorn.Server(config).run(sockets=[listening])
 

@@ -47,6 +47,20 @@ class Preview:
     rowcount: int
     took_ms: float
 
+    @classmethod
+    def of(
+        cls,
+        columns: Sequence[str],
+        types: Sequence[DataType],
+        rows: Sequence[Sequence[Any]],
+        took_ms: float,
+    ) -> Preview:
+        """Of rows that are all there."""
+        count = len(rows)
+        if count <= FIRST_ROWS + LAST_ROWS:
+            return cls(columns, types, rows, [], count, took_ms)
+        return cls(columns, types, rows[:FIRST_ROWS], rows[count - LAST_ROWS :], count, took_ms)
+
 
 def text_table(preview: Preview) -> str:
     """Lines as psql has them: columns of their width, numbers to the right, and how many rows there are."""

@@ -270,16 +270,15 @@ class Result(Cursor):
         from kalamdb.preview import FIRST_ROWS, LAST_ROWS, Preview
 
         count, types = self.rowcount, self.column_types()
-        is_whole = count <= FIRST_ROWS + LAST_ROWS
-        if self.is_arrow and self._rows is None:
+        if self.is_arrow and self._rows is None and count > FIRST_ROWS + LAST_ROWS:
             # Only the rows that are shown become Python values.
             table = self.arrow()
-            pieces = [table] if is_whole else [table.slice(0, FIRST_ROWS), table.slice(count - LAST_ROWS)]
-            shown = [tuples(piece.to_batches(), piece.schema) for piece in pieces]
-        else:
-            rows = self._tuples()
-            shown = [rows] if is_whole else [rows[:FIRST_ROWS], rows[count - LAST_ROWS :]]
-        return Preview(self.columns, types, shown[0], [] if is_whole else shown[1], count, self.took_ms)
+            first, last = (
+                tuples(piece.to_batches(), piece.schema)
+                for piece in (table.slice(0, FIRST_ROWS), table.slice(count - LAST_ROWS))
+            )
+            return Preview(self.columns, types, first, last, count, self.took_ms)
+        return Preview.of(self.columns, types, self._tuples(), self.took_ms)
 
 
 def _translated(pieces: JsonRows) -> Iterator[bytes]:

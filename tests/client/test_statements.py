@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import re
 import uuid
 from typing import Any
 
@@ -84,7 +85,9 @@ def test_a_result_has_its_members(ann: Any) -> None:
     assert list(result) == [(3, "note 3"), (4, "note 4")]
     assert result.fetchone() is None
     assert result.fetchall() == []
-    assert "5 row(s)" in repr(result)
+    assert "note 4" in repr(result)
+    assert "(5 rows, " in repr(result)
+    assert "<td>note 4</td>" in re.sub(" style='[^']*'| style=\"[^\"]*\"", "", result._repr_html_())
 
 
 def test_a_result_is_arrow_and_data_frames(ann: Any) -> None:

@@ -199,7 +199,7 @@ def without_rights(code: str, directory: Path) -> str:
     for parent in directory.parents:
         if parent.stat().st_uid == 0 and str(parent).startswith("/tmp/pytest"):
             parent.chmod(0o755)
-    become = f"import os, sys; import kalamdb; os.setuid(65534)\n{code}"
+    become = f"import os, sys; import kalamdb; kalamdb.open; os.setuid(65534)\n{code}"
     done = python(become, str(directory))
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kalamdb.client.json_text import loads
 from kalamdb.errors import ConnectionLost, InterfaceError, InvalidValue
+from kalamdb.preview import Preview, html_message, html_table, text_table
 from kalamdb.protocol import cell_decoder, decode_data_type
 from kalamdb.types import DataType, TypeName
 
@@ -137,9 +138,16 @@ class Result:
         return frame
 
     def __repr__(self) -> str:
+        """The first and last rows, whatever was fetched, as a table of text."""
         if not self.columns:
             return f"<Result: {self.message}>"
-        return f"<Result: {self.rowcount} row(s) of {', '.join(self.columns)}>"
+        return text_table(Preview.of(self.columns, self._types, self._rows(), self.took_ms))
+
+    def _repr_html_(self) -> str:
+        """The same as HTML, which notebooks show."""
+        if not self.columns:
+            return html_message(self.message or "")
+        return html_table(Preview.of(self.columns, self._types, self._rows(), self.took_ms))
 
 
 class ArrowResult(Result):
@@ -219,7 +227,12 @@ class ArrowResult(Result):
             self._close()
 
     def __repr__(self) -> str:
+        """Says what it is; nothing is read."""
         return f"<Result: rows of {', '.join(self.columns)}, in Arrow>"
+
+    def _repr_html_(self) -> str:
+        """The same as HTML."""
+        return html_message(repr(self))
 
 
 def result_of(told: Mapping[str, Any], took_ms: float) -> Result:
