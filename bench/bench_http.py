@@ -35,9 +35,9 @@ def look_ups() -> Bodies:
         yield orjson.dumps({"sql": "SELECT * FROM messages WHERE id = ?", "params": [number * 7 % ROWS]})
 
 
-def inserts() -> Bodies:
-    """Requests that add one row each."""
-    for number in itertools.count(ROWS):
+def inserts(first: int = ROWS) -> Bodies:
+    """Requests that add one row each, from a key on."""
+    for number in itertools.count(first):
         *values, at = message(number)
         yield orjson.dumps(
             {"sql": f"INSERT INTO messages VALUES {PLACES}", "params": [*values, int(at.timestamp() * 1e6)]}

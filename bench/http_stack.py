@@ -188,6 +188,9 @@ def main(kind: str, directory: str, rows: str, durability: str) -> None:
     elif kind == "synced":
         application = synced(Path(directory))
     else:
+        from kalamdb.server.serving import SWITCH_INTERVAL_S
+
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         settings = {} if kind == "limited" else {"user_requests_per_s_max": None}
         db, token = database(Path(directory), int(rows), durability, **settings)
         if kind == "limited":

@@ -12,6 +12,7 @@ import logging
 import signal
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ CONNECTIONS_S = 1
 """For connections to end once nothing is to be waited for any more; uvicorn takes whole seconds."""
 CLOSE_S = 1.0
 """For the database to close. One that is not closed then is opened as after a crash: nothing that was told is lost."""
+SWITCH_INTERVAL_S = 0.0005
+"""How long a thread that computes in Python may keep the event loop waiting. By Python's own 5 ms one user's statements
+would be felt in every answer to another; the process is the server's alone, so it may say so."""
 _LOOK_S = 0.02
 _BACKLOG = 2048
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -54,6 +58,7 @@ def serve(directory: str, settings: Settings, announce: Callable[[Started], None
     stop. Raises as kalamdb.open, InvalidSetting, and StorageUnavailable where the address cannot be listened to.
     """
     log_to_standard_error(settings.log_level)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     listener = listen(settings.server_host, settings.server_port)
     with listener:
         near = is_loopback(listener.getsockname()[0])
