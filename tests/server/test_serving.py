@@ -269,7 +269,7 @@ from kalamdb.errors import StorageUnavailable
 from kalamdb.server.serving import serve
 from kalamdb.settings import load_settings
 try:
-    serve(sys.argv[1], load_settings(server_host="192.0.2.1", server_port=1), print)
+    serve(sys.argv[1], load_settings(overrides={"server_host": "192.0.2.1", "server_port": 1}), print)
 except StorageUnavailable:
     print(sys.getswitchinterval())
 """
