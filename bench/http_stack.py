@@ -181,6 +181,9 @@ def token_of(db: Any, user: str) -> str:
 def main(kind: str, directory: str, rows: str, durability: str) -> None:
     import uvicorn
 
+    from kalamdb.server.interpreter import set_aside, set_for_serving
+
+    set_for_serving()  # as `kalam serve` does, and for its peers too
     application: Any
     token = "none"
     if kind == "bare":
@@ -188,14 +191,12 @@ def main(kind: str, directory: str, rows: str, durability: str) -> None:
     elif kind == "synced":
         application = synced(Path(directory))
     else:
-        from kalamdb.server.serving import SWITCH_INTERVAL_S
-
-        sys.setswitchinterval(SWITCH_INTERVAL_S)
         settings = {} if kind == "limited" else {"user_requests_per_s_max": None}
         db, token = database(Path(directory), int(rows), durability, **settings)
         if kind == "limited":
             token += " " + token_of(db, "flood")
         application = rows_by_libraries(db) if kind == "rows" else db.asgi()
+    set_aside()
     listening = socket.create_server(("127.0.0.1", 0), backlog=256)
     print(listening.getsockname()[1], token, flush=True)
     config = uvicorn.Config(

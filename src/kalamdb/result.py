@@ -13,7 +13,7 @@ from kalamcore.json_rows import JsonRows
 from kalamdb.engine.core_errors import translated
 from kalamdb.errors import Error, InterfaceError
 from kalamdb.json_cells import cells_of_batches, cells_of_rows, json_text
-from kalamdb.types import JSON, TypeName
+from kalamdb.types import JSON, TypeName, type_of_arrow
 
 if TYPE_CHECKING:
     import pandas
@@ -96,19 +96,17 @@ class Result(Cursor):
         """The SQL type of each column; where the statement names none that of its first value, and of NULL alone TEXT.
 
         Lists, structs and maps are JSON, intervals TEXT."""
-        from kalamdb.types import type_of_arrow
-
+        if self._codes is not None:
+            # The same object each time that a plan answers: what is made of it may be kept.
+            return cast("Sequence[DataType]", self._types)
         if self._types is None:
             return [type_of_arrow(field) for field in self._schema or ()]
         if None not in self._types:
-            # The same object each time that a plan answers: what is made of it may be kept.
             return cast("Sequence[DataType]", self._types)
         return [kind or self._type_of_values(place) for place, kind in enumerate(self._types)]
 
     def _type_of_values(self, place: int) -> DataType:
         import pyarrow as pa
-
-        from kalamdb.types import type_of_arrow
 
         value = next((row[place] for row in self._tuples() if row[place] is not None), None)
         return type_of_arrow(pa.field("value", pa.array([_plain(value)]).type))
@@ -178,6 +176,16 @@ class Result(Cursor):
         as days, BYTES as an array of numbers, UUID and JSON as text; NaN and the infinities as null. Raises
         InterfaceError for a statement without rows; a piece may raise Corruption.
         """
+        return _translated(self._json(objects, piece_bytes))
+
+    def json_text(self) -> bytes:
+        """The pieces of json_rows as one. Raises InterfaceError, Corruption."""
+        try:
+            return b"".join(self._json(False, 65_536))
+        except core.CoreError as error:
+            raise translated(error) from error
+
+    def _json(self, objects: bool, piece_bytes: int) -> JsonRows:
         if not self.columns:
             raise InterfaceError("the statement returned no rows, so there is no JSON of them")
         codes = b""
@@ -193,7 +201,7 @@ class Result(Cursor):
             codes = self._codes or bytes([0 if kind is None else kind.code for kind in self._types])
             parts = (cells_of_rows(self._tuples(), codes) if self._stored is None else self._stored,)
         names = self.columns if objects else None
-        return _translated(JsonRows(parts, names=names, codes=codes, piece_bytes=piece_bytes))
+        return JsonRows(parts, names=names, codes=codes, piece_bytes=piece_bytes)
 
     def _to_arrow(self) -> tuple[list[pa.RecordBatch], pa.Schema]:
         import pyarrow as pa

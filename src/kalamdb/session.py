@@ -189,10 +189,12 @@ class Session:
         """
         started = time.perf_counter_ns()
         database = self._database
-        database.check_open()
+        if database._closed or database._forked:
+            database.check_open()
         if ";" in sql or self._transaction is not None:
             return None
-        self._keep_rights()
+        if self._rights_version != database.accounts.version:
+            self._ask_rights()
         scan: Scan | None = None
         plan = database.write_plans.by_text.get(sql)
         simple = None if plan is not None else simple_of_text(sql)

@@ -1,6 +1,6 @@
 """What is quick enough for the event loop."""
 
-from kalamdb.server.costs import SHAPES_MAX, Costs
+from kalamdb.server.costs import LATE_MAX, REST_MAX, SHAPES_MAX, Costs
 
 SELECT = "SELECT * FROM notes WHERE id = ?"
 
@@ -13,27 +13,55 @@ def test_what_was_never_met_is_slow_and_what_was_quick_is_quick() -> None:
     assert costs.is_quick(SELECT)
 
 
-def test_one_slow_time_is_the_machines_and_two_are_the_statements() -> None:
+def test_what_takes_the_processor_long_goes_to_threads_until_it_does_not() -> None:
     costs = Costs()
-    costs.note(SELECT, 0.01)
     costs.note(SELECT, 50.0)
 
-    assert costs.is_quick(SELECT)
-    costs.note(SELECT, 50.0)
     assert not costs.is_quick(SELECT)
     costs.note(SELECT, 0.01)
-    costs.note(SELECT, 0.01)
+    assert not costs.is_quick(SELECT), "one quick time is not its habit"
+    for _ in range(10):
+        costs.note(SELECT, 0.01)
     assert costs.is_quick(SELECT)
 
 
-def test_what_could_not_be_answered_at_once_is_not_tried_again_soon() -> None:
+def test_a_time_that_others_took_is_not_the_statements() -> None:
     costs = Costs()
     costs.note(SELECT, 0.01)
-    costs.note_slow(SELECT)
+    for took_ms in (50.0, 50.0, 0.01, 50.0, 50.0):
+        costs.note_at_once(SELECT, took_ms)
 
-    assert not costs.is_quick(SELECT)
+    assert costs.is_quick(SELECT)
+    costs.note_at_once(SELECT, 50.0)
+    assert not costs.is_quick(SELECT), f"late {LATE_MAX} times in a row"
+
+
+def test_what_could_not_be_answered_at_once_is_tried_more_and_more_seldom() -> None:
+    costs = Costs()
     costs.note(SELECT, 0.01)
-    assert not costs.is_quick(SELECT)
+
+    rests = []
+    for _ in range(12):
+        costs.note_refused(SELECT)
+        rests.append(0)
+        while not costs.is_quick(SELECT):
+            costs.note(SELECT, 0.01)
+            rests[-1] += 1
+    assert rests == [2, 4, 8, 16, 32, 64, 128, *[REST_MAX] * 5]
+
+
+def test_what_is_answered_at_once_is_forgiven_what_was_not() -> None:
+    costs = Costs()
+    costs.note(SELECT, 0.01)
+    costs.note_refused(SELECT)
+    costs.note(SELECT, 0.01)
+    costs.note(SELECT, 0.01)
+    costs.note_at_once(SELECT, 0.01)
+    costs.note_refused(SELECT)
+    costs.note(SELECT, 0.01)
+    costs.note(SELECT, 0.01)
+
+    assert costs.is_quick(SELECT)
 
 
 def test_texts_that_differ_in_literals_have_one_shape() -> None:

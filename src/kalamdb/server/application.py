@@ -12,12 +12,13 @@ import itertools
 import logging
 import os
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kalamdb.server.call import Call, Handler, Receive, Scope, Send
 from kalamdb.server.cors import Origins, answer_options
 from kalamdb.server.costs import Costs
 from kalamdb.server.endpoints import ENDPOINTS, by_path
+from kalamdb.server.kept_sessions import KeptSessions
 from kalamdb.server.log_ins import LogIns
 from kalamdb.server.metrics import OFF, Metrics
 from kalamdb.server.parameters import Parameters
@@ -69,10 +70,11 @@ class Application:
         self.peers = Peers(settings.trusted_proxies)
         self.origins = Origins(settings.cors_origins)
         self.slow_bodies = SlowBodies(settings.request_timeout_s)
+        self.kept_sessions = KeptSessions(database)
         self.endpoints = ENDPOINTS
         self.sockets = Hub(self)
         self._handlers = by_path()
-        self._open: set[asyncio.Task[Any]] = set()
+        self._open: set[Call] = set()
         self.observers: list[Callable[[Call], None]] = []
         """Told of each request once it was answered."""
         self.metrics = None if settings.metrics == OFF else Metrics(self)
@@ -85,14 +87,16 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, one connection of another kind, or the server's start and end."""
         if scope["type"] == "http":
-            call = Call(self, scope, receive, send, next(self._request_ids))
             task = asyncio.current_task()
             assert task is not None, "a server answers each request in a task"
-            self._open.add(task)
+            call = Call(self, scope, receive, send, next(self._request_ids), task)
+            self._open.add(call)
             try:
-                await self._answer(call)
+                await self._handler_of(call)(call)
+            except (Exception, asyncio.CancelledError) as error:
+                await self._refuse(call, error)
             finally:
-                self._open.discard(task)
+                self._open.discard(call)
                 for observe in self.observers:
                     observe(call)
         elif scope["type"] == "websocket":
@@ -100,35 +104,35 @@ class Application:
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
 
-    async def _answer(self, call: Call) -> None:
-        try:
-            if b"origin" in call.headers:
-                call.standing += self.origins.headers(call)
-            self._check_headers(call)
-            methods = self._methods_at(call)
-            handler = methods.get(call.scope["method"])
-            if handler is not None:
-                await handler(call)
-            elif call.scope["method"] == "OPTIONS":
-                await answer_options(call, tuple(methods))
-            else:
-                raise MethodNotAllowed(f"this path takes {' and '.join(methods)}", methods=tuple(methods))
-        except ClientGone:
-            pass
-        except asyncio.CancelledError:
+    def _handler_of(self, call: Call) -> Handler:
+        """Raises HeadersTooLarge, UnknownPath, MethodNotAllowed."""
+        if b"origin" in call.headers:
+            call.standing += self.origins.headers(call)
+        self._check_headers(call)
+        methods = self._methods_at(call)
+        method = call.scope["method"]
+        handler = methods.get(method)
+        if handler is not None:
+            return handler
+        if method == "OPTIONS":
+            return lambda call: answer_options(call, tuple(methods))
+        raise MethodNotAllowed(f"this path takes {' and '.join(methods)}", methods=tuple(methods))
+
+    async def _refuse(self, call: Call, error: BaseException) -> None:
+        """Tell of an error where there is still somebody to tell; raises it where that is the server's to see to."""
+        if isinstance(error, ClientGone):
+            return
+        if isinstance(error, asyncio.CancelledError):
             if call.answered or not self.closing:
-                raise
-            await call.refuse(
-                ServerClosing(
-                    "the server ended before this was done; look whether it was, before you repeat it"
-                )
+                raise error
+            error = ServerClosing(
+                "the server ended before this was done; look whether it was, before you repeat it"
             )
-        except Exception as error:
-            if call.answered:
-                # A body that was begun cannot be taken back. The server cuts it short: so it is no valid answer.
-                log.error("request %s failed while it was answered", call.request_id, exc_info=error)
-                raise
-            await call.refuse(error)
+        elif call.answered:
+            # A body that was begun cannot be taken back. The server cuts it short: so it is no valid answer.
+            log.error("request %s failed while it was answered", call.request_id, exc_info=error)
+            raise error
+        await call.refuse(error)
 
     def _check_headers(self, call: Call) -> None:
         headers = call.scope["headers"]
@@ -189,9 +193,9 @@ class Application:
 
     def abandon(self) -> int:
         """Have the requests that are open answered that the server ends, whatever their statements do; how many."""
-        left = [task for task in self._open if not task.done()]
-        for task in left:
-            task.cancel()
+        left = list(self._open)
+        for call in left:
+            call.task.cancel()
         return len(left)
 
     async def stop(self) -> None:

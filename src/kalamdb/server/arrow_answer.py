@@ -9,11 +9,13 @@ import pyarrow as pa
 MEDIA_TYPE = b"application/vnd.apache.arrow.stream"
 _END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 _BATCH_ROWS = 64 * 1024
+_ANYTHING = frozenset({b"*/*", b"application/json"})
+"""What clients say most, and what needs no reading."""
 
 
 def is_wanted(accept: bytes | None) -> bool:
     """Whether an Accept header names the type. Without a header, or with any other, the answer is JSON."""
-    if accept is None:
+    if accept is None or accept in _ANYTHING:
         return False
     kinds = (entry.partition(b";")[0].strip().lower() for entry in accept.split(b","))
     return MEDIA_TYPE in kinds

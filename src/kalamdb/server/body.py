@@ -17,7 +17,12 @@ from kalamdb.server.refusals import (
 )
 
 if TYPE_CHECKING:
-    from kalamdb.server.call import Call
+    from kalamdb.server.call import Call, Message
+
+_JSON = frozenset(
+    {b"application/json", b"application/json; charset=utf-8", b"application/json;charset=utf-8"}
+)
+"""What clients say most, and what needs no reading."""
 
 
 async def read_json(call: Call) -> bytes:
@@ -26,12 +31,13 @@ async def read_json(call: Call) -> bytes:
     Raises UnsupportedMediaType, RequestTooLarge before anything of the body is read where its length is told,
     RequestTimeout, InvalidRequest for gzip that is none and for what is nested too deeply, ClientGone.
     """
-    _check_kind(call)
-    encoding = call.headers.get(b"content-encoding", b"identity").strip().lower()
-    if encoding not in (b"identity", b"gzip"):
-        raise UnsupportedMediaType("the body is encoded as neither identity nor gzip; send it as it is")
+    kind = call.headers.get(b"content-type", b"")
+    if kind not in _JSON:
+        _check_kind(kind)
+    encoding = call.headers.get(b"content-encoding")
+    zipped = encoding is not None and _is_zipped(encoding)
     body = await read_body(call)
-    if encoding == b"gzip":
+    if zipped:
         application, packed = call.application, body
         size_max = application.settings.request_bytes_max
         body = await application.threads.at_the_door(lambda: _unzipped(packed, size_max))
@@ -48,28 +54,25 @@ async def read_body(call: Call) -> bytes:
     if told is not None and (not told.isdigit() or len(told) > 18 or int(told) > size_max):
         raise _too_large(size_max)
     watch = call.application.slow_bodies
-    task = watch.begin()
-    late = False
+    watch.begin(call)
     try:
-        return await _gathered(call, size_max)
+        message = await call.receive()
+        if message["type"] == "http.request" and not message.get("more_body", False):
+            body: bytes = message.get("body", b"")
+            if len(body) <= size_max:
+                return body
+        return await _gathered(call, message, size_max)
     except asyncio.CancelledError:
-        late = watch.end(task)
-        if not late:
+        if not watch.was_late(call):
             raise
         raise RequestTimeout(
             f"the body did not come within request_timeout_s ({settings.request_timeout_s:g} s)"
         ) from None
     finally:
-        if not late:
-            watch.end(task)
+        watch.end(call)
 
 
-async def _gathered(call: Call, size_max: int) -> bytes:
-    message = await call.receive()
-    if message["type"] == "http.request" and not message.get("more_body", False):
-        body: bytes = message.get("body", b"")
-        if len(body) <= size_max:
-            return body
+async def _gathered(call: Call, message: Message, size_max: int) -> bytes:
     pieces: list[bytes] = []
     size = 0
     while True:
@@ -85,8 +88,15 @@ async def _gathered(call: Call, size_max: int) -> bytes:
         message = await call.receive()
 
 
-def _check_kind(call: Call) -> None:
-    kind, _, parameters = call.headers.get(b"content-type", b"").partition(b";")
+def _is_zipped(encoding: bytes) -> bool:
+    encoding = encoding.strip().lower()
+    if encoding not in (b"identity", b"gzip"):
+        raise UnsupportedMediaType("the body is encoded as neither identity nor gzip; send it as it is")
+    return encoding == b"gzip"
+
+
+def _check_kind(told: bytes) -> None:
+    kind, _, parameters = told.partition(b";")
     if kind.strip().lower() != b"application/json":
         raise UnsupportedMediaType("the body must be JSON; send it with Content-Type: application/json")
     name, _, value = parameters.partition(b"=")

@@ -41,6 +41,7 @@ class Call:
         "started_ns",
         "statements",
         "status",
+        "task",
         "user",
     )
 
@@ -51,7 +52,10 @@ class Call:
         receive: Receive,
         send: Send,
         request_id: str,
+        task: asyncio.Task[Any],
     ) -> None:
+        """`task`: that which answers it."""
+        self.task = task
         self.application = application
         self.scope = scope
         self.receive = receive

@@ -12,7 +12,6 @@ import logging
 import signal
 import socket
 import ssl
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ import uvloop
 from kalamdb import database as databases
 from kalamdb.errors import InvalidSetting, OperationalError, StorageUnavailable
 from kalamdb.server.application import Application
+from kalamdb.server.interpreter import set_aside, set_for_serving
 from kalamdb.server.json_log import log_request, log_to_standard_error
 from kalamdb.server.nearness import is_loopback
 from kalamdb.server.websocket import server_options
@@ -32,9 +32,6 @@ CONNECTIONS_S = 1
 """For connections to end once nothing is to be waited for any more; uvicorn takes whole seconds."""
 CLOSE_S = 1.0
 """For the database to close. One that is not closed then is opened as after a crash: nothing that was told is lost."""
-SWITCH_INTERVAL_S = 0.0005
-"""How long a thread that computes in Python may keep the event loop waiting. By Python's own 5 ms one user's statements
-would be felt in every answer to another; the process is the server's alone, so it may say so."""
 _LOOK_S = 0.02
 _BACKLOG = 2048
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -58,13 +55,14 @@ def serve(directory: str, settings: Settings, announce: Callable[[Started], None
     stop. Raises as kalamdb.open, InvalidSetting, and StorageUnavailable where the address cannot be listened to.
     """
     log_to_standard_error(settings.log_level)
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    set_for_serving()
     listener = listen(settings.server_host, settings.server_port)
     with listener:
         near = is_loopback(listener.getsockname()[0])
         database = databases.open(directory, settings=settings)
         application = Application(database, loopback=near)
         application.observers.append(log_request)
+        set_aside()
         server = _Server(configuration(application, settings))
 
         async def live() -> bool:

@@ -4,6 +4,11 @@ request."""
 from __future__ import annotations
 
 import asyncio
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kalamdb.server.call import Call
 
 LOOKS = 8
 """Within the time that a body may take."""
@@ -15,35 +20,35 @@ class SlowBodies:
     def __init__(self, timeout_s: float) -> None:
         """`timeout_s`: how long a body may take; noticed up to an eighth of it later."""
         self._timeout_s = timeout_s
-        self._until: dict[asyncio.Task[object], float] = {}
-        self._late: set[asyncio.Task[object]] = set()
+        self._began_s: dict[Call, float] = {}
+        self._late: set[Call] = set()
         self._looks = False
 
-    def begin(self) -> asyncio.Task[object]:
-        """The current task begins to read a body: it is cancelled when that takes too long."""
-        task = asyncio.current_task()
-        assert task is not None
-        loop = task.get_loop()
-        self._until[task] = loop.time() + self._timeout_s
+    def begin(self, call: Call) -> None:
+        """The call's task begins to read its body: it is cancelled when that takes too long."""
+        self._began_s[call] = time.monotonic()
         if not self._looks:
             self._looks = True
+            loop = call.task.get_loop()
             loop.call_later(self._timeout_s / LOOKS, self._look, loop)
-        return task
 
-    def end(self, task: asyncio.Task[object]) -> bool:
-        """It has read its body, or not: True where it was cancelled here, and goes on with what is to be told."""
-        self._until.pop(task, None)
-        if task not in self._late:
+    def end(self, call: Call) -> None:
+        """It has read its body, or not."""
+        self._began_s.pop(call, None)
+
+    def was_late(self, call: Call) -> bool:
+        """Whether it was cancelled here, and goes on with what is to be told. Asked once it is cancelled."""
+        if call not in self._late:
             return False
-        self._late.discard(task)
-        return task.uncancel() == 0
+        self._late.discard(call)
+        return call.task.uncancel() == 0
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
-        now = loop.time()
-        for task in [task for task, until in self._until.items() if until <= now]:
-            del self._until[task]
-            self._late.add(task)
-            task.cancel()
-        self._looks = bool(self._until)
+        began_before_s = time.monotonic() - self._timeout_s
+        for call in [call for call, began_s in self._began_s.items() if began_s <= began_before_s]:
+            del self._began_s[call]
+            self._late.add(call)
+            call.task.cancel()
+        self._looks = bool(self._began_s)
         if self._looks:
             loop.call_later(self._timeout_s / LOOKS, self._look, loop)

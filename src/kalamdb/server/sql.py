@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kalamdb.server import arrow_answer
-from kalamdb.server.bearer import session_of
+from kalamdb.server.bearer import new_session, sender_known, sender_of
 from kalamdb.server.body import read_json
 from kalamdb.server.call import JSON, Header
 from kalamdb.server.costs import WITHIN_S
@@ -17,6 +17,8 @@ from kalamdb.server.sql_answer import PIECE_BYTES, answer_of
 from kalamdb.server.sql_request import SqlRequest, decode_query, decode_request
 
 if TYPE_CHECKING:
+    from kalamdb.auth.identity import Identity
+    from kalamdb.result import Result
     from kalamdb.server.call import Call
     from kalamdb.session import Session
 
@@ -29,74 +31,88 @@ _ARROW: Header = (b"content-type", arrow_answer.MEDIA_TYPE)
 
 async def post_sql(call: Call) -> None:
     """Run what the body says as the token's user."""
-    session = await session_of(call)
+    # Asked first without waiting: a coroutine more costs what a look-up does.
+    sender = sender_known(call) or await sender_of(call)
     body = await read_json(call)
     if len(body) <= AT_ONCE_BYTES_MAX:
         request = decode_request(body)
     else:
-        request = await call.application.threads.run(session.user, lambda: decode_request(body))
-    await _answer(call, session, request)
+        request = await call.application.threads.run(sender.user, lambda: decode_request(body))
+    await _answer(call, sender, request)
 
 
 async def get_sql(call: Call) -> None:
     """Run what the query string says, if it only reads. No cache keeps the answer."""
     call.standing.append((b"cache-control", b"no-store"))
-    session = await session_of(call)
+    sender = await sender_of(call)
     request = decode_query(call.scope["query_string"])
     require_reading(request.sql, "GET")
-    await _answer(call, session, request)
+    await _answer(call, sender, request)
 
 
-async def _answer(call: Call, session: Session, request: SqlRequest) -> None:
+async def _answer(call: Call, sender: Identity, request: SqlRequest) -> None:
     application = call.application
-    application.rates.take(session.user)
-    session.statement_timeout_s = application.statement_timeout_s
-    if request.namespace_id is not None:
-        session.use(request.namespace_id)
+    application.rates.take(sender.user)
     if arrow_answer.is_wanted(call.headers.get(b"accept")):
         require_reading(request.sql, "an answer in Arrow")
-        pieces = await application.threads.run(session.user, RunningForArrow(call, session, request).run)
+        work = RunningForArrow(call, _session_for(call, sender, request), request).run
+        pieces = await application.threads.run(sender.user, work)
         call.statements = 1
-        await _send(call, session.user, pieces, _ARROW)
+        await _send(call, sender.user, pieces, _ARROW)
         return
     costs = application.costs
     shape = costs.shape(request.sql, parameters=bool(request.params))
-    if shape is not None and costs.is_quick(shape) and await _answered_at_once(call, session, request, shape):
-        return
-    running = Running(call, session, request)
+    if shape is not None and costs.is_quick(shape):
+        result = _result_at_once(call, sender, request, shape)
+        if result is not None:
+            await _answer_with(call, sender, result)
+            return
+    running = Running(call, _session_for(call, sender, request), request)
     try:
-        await application.threads.run(session.user, running.run)
+        await application.threads.run(sender.user, running.run)
     except Exception as error:
         call.statements = len(running.results)
         await call.refuse(error, running.results)
         return
     call.statements = len(running.results) + (running.large is not None)
     if shape is not None:
-        costs.note(shape, running.took_ms)
+        costs.note(shape, running.processor_ms)
     if running.large is None:
         await call.answer(200, answer_of(running.results, call.took_ms), JSON)
     else:
-        await _send(call, session.user, running.pieces(), JSON)
+        await _send(call, sender.user, running.pieces(), JSON)
 
 
-async def _answered_at_once(call: Call, session: Session, request: SqlRequest, shape: str) -> bool:
-    """Whether the answer could be given without leaving the event loop."""
+def _session_for(call: Call, sender: Identity, request: SqlRequest) -> Session:
+    session = new_session(call, sender)
+    session.statement_timeout_s = call.application.statement_timeout_s
+    if request.namespace_id is not None:
+        session.use(request.namespace_id)
+    return session
+
+
+def _result_at_once(call: Call, sender: Identity, request: SqlRequest, shape: str) -> Result | None:
+    """What the statement answers, where that can be had without leaving the event loop."""
     application = call.application
+    address = application.peers.address_of(call.scope)
+    session = application.kept_sessions.of(sender, address, request.namespace_id)
     parameters = application.parameters.read(session, request.sql, request.params)
     result = session.execute_at_once(request.sql, parameters, within_s=WITHIN_S)
     if result is None:
-        application.costs.note_slow(shape)
-        return False
-    application.costs.note(shape, result.took_ms)
-    call.statements = 1
-    if result.rowcount <= ROWS_AT_ONCE_MAX or not result.columns:
-        text = application.json.whole(result, session.user)
+        application.costs.note_refused(shape)
     else:
-        text = await application.threads.run(
-            session.user, lambda: application.json.whole(result, session.user)
-        )
+        application.costs.note_at_once(shape, result.took_ms)
+        call.statements = 1
+    return result
+
+
+async def _answer_with(call: Call, sender: Identity, result: Result) -> None:
+    application, user = call.application, sender.user
+    if result.rowcount <= ROWS_AT_ONCE_MAX or not result.columns:
+        text = application.json.whole(result, user)
+    else:
+        text = await application.threads.run(user, lambda: application.json.whole(result, user))
     await call.answer(200, answer_of([text], call.took_ms), JSON)
-    return True
 
 
 async def _send(call: Call, user: str, pieces: Iterator[bytes], kind: Header) -> None:

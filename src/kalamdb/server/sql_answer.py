@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import orjson
+from orjson import dumps
 
 from kalamdb.protocol import encode_schema
 from kalamdb.result import Result
@@ -33,8 +33,7 @@ class ResultsInJson:
         """A result as JSON. `user`: the session's. Raises ResultTooLarge."""
         if not result.columns:
             return b"{%s" % _end(result, user)
-        rows = b"".join(result.json_rows(piece_bytes=PIECE_BYTES))
-        text = b'{"schema":%s,"rows":%s,%s' % (self._schema(result), rows, _end(result, user))
+        text = b'{"schema":%s,"rows":%s,%s' % (self._schema(result), result.json_text(), _end(result, user))
         if len(text) > self.bytes_max:
             raise self.too_large()
         return text
@@ -56,7 +55,7 @@ class ResultsInJson:
         kept = self._schemas.get(id(types))
         if kept is not None and kept[0] is columns and kept[1] is types:
             return kept[2]
-        text = orjson.dumps(encode_schema(columns, types))
+        text = dumps(encode_schema(columns, types))
         if isinstance(types, tuple):
             # What is kept keeps its id from being another's.
             if len(self._schemas) >= _SCHEMAS_MAX:
@@ -67,8 +66,8 @@ class ResultsInJson:
 
 def _end(result: Result, user: str) -> bytes:
     """Of a result, behind its rows."""
-    message = b"" if result.message is None else b'"message":%s,' % orjson.dumps(result.message)
-    return b'%s"row_count":%d,"as_user":%s}' % (message, result.rowcount, orjson.dumps(result.user or user))
+    message = b"" if result.message is None else b'"message":%s,' % dumps(result.message)
+    return b'%s"row_count":%d,"as_user":%s}' % (message, result.rowcount, dumps(result.user or user))
 
 
 def answer_of(results: Sequence[bytes], took_ms: float) -> bytes:
