@@ -82,6 +82,14 @@ class AsyncWay:
     def subscribe(self, sql: str, parameters: Sequence[Any] | None = None, **options: Any) -> AsyncListened:
         return AsyncListened(self._tasks, self._tasks.do(self.behind.subscribe(sql, parameters, **options)))
 
+    @property
+    def namespace(self) -> str:
+        found: str = self.behind.namespace
+        return found
+
+    def in_namespace(self, namespace: str) -> AsyncWay:
+        return AsyncWay(self._tasks, lambda: self.behind.in_namespace(namespace))
+
     def close(self) -> None:
         self._tasks.do(self.behind.close())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -73,6 +74,7 @@ class Client:
         self._connections = Connections(self._address, self._tls)
         self._calls = Calls(Identity(token, user, password, timeout_s), namespace, timeout_s, retries)
         self._lock = threading.RLock()
+        self._is_a_view = False
 
     @property
     def url(self) -> str:
@@ -83,6 +85,15 @@ class Client:
     def namespace(self) -> str:
         """What unqualified names mean."""
         return self._calls.namespace
+
+    def in_namespace(self, namespace: str) -> Client:
+        """Another client of the same user, in which unqualified names mean this namespace's, and `USE` changes nothing
+        for this one. It shares connections and log-in, and ends with this one; its own close() does nothing. Nothing
+        is asked of the server yet."""
+        other = copy.copy(self)
+        other._calls = self._calls.in_namespace(namespace)
+        other._is_a_view = True
+        return other
 
     def _run(self, steps: Steps[Outcome]) -> Outcome:
         outcome: Any = None
@@ -172,6 +183,8 @@ class Client:
 
     def close(self) -> None:
         """Log out, where it logged in, and close its connections. Closing again does nothing."""
+        if self._is_a_view:
+            return
         farewell = self._calls.identity.farewell()
         if farewell is not None:
             with contextlib.suppress(Error):
