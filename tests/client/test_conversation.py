@@ -170,7 +170,10 @@ def test_a_client_in_a_namespace_shares_the_log_in_and_ends_with_its_owner() -> 
             "/v1/api/sql",
             "/v1/api/auth/logout",
         ]
-        assert [body["namespace_id"] for path, body, _ in server.asked if path.endswith("sql")] == ["two", "one"]
+        assert [body["namespace_id"] for path, body, _ in server.asked if path.endswith("sql")] == [
+            "two",
+            "one",
+        ]
         with pytest.raises(errors.DatabaseClosed):
             other.execute("SELECT 1")
 

@@ -1,5 +1,6 @@
-"""Tests of SQLAlchemy's suite that do not apply over HTTP beside those of left_out.py, each with the reason; a plugin of
-pytest."""
+"""Tests of SQLAlchemy's suite that do not apply over HTTP beside those of left_out.py, each with the reason.
+
+A plugin of pytest."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""SQLAlchemy's own suite for dialects, in a process of its own, whose plugin wants pytest to itself: over a directory, and
-over a server."""
+"""SQLAlchemy's own suite for dialects, over a directory and over a server.
+
+In a process of its own: its plugin wants pytest to itself."""
 
 from __future__ import annotations
 
