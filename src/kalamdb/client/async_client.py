@@ -16,6 +16,7 @@ from kalamdb.client.calls import Calls
 from kalamdb.client.client import LOG_OUT_S, RECONNECT_S, RETRIES, TIMEOUT_S
 from kalamdb.client.identity import Identity
 from kalamdb.client.live_messages import LiveMessages
+from kalamdb.client.prepared import AsyncStatement
 from kalamdb.client.steps import OneAtATime, Outcome, Pause, Request, Steps
 from kalamdb.client.subscription import OPEN_S
 from kalamdb.client.tls import Path, tls_context
@@ -135,6 +136,11 @@ class AsyncClient:
         """Run one statement for every row of parameters. `INSERT INTO t (…) VALUES (?, …)` is sent many rows at a time,
         each of these requests whole or not at all; any other is a request a row. What it raises has `rows_inserted`."""
         return await self._run(many_rows.executemany(self._calls, sql, rows))
+
+    async def prepare(self, sql: str) -> AsyncStatement:
+        """A statement to be run again and again. Nothing is asked of the server yet: what is wrong with it is told when
+        it is run."""
+        return AsyncStatement(self, sql)
 
     async def insert(self, table: str, data: Any, *, progress: many_rows.Progress | None = None) -> Result:
         """Insert rows into `table` (`name` or `namespace.name`).

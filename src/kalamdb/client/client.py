@@ -16,6 +16,7 @@ from kalamdb.client.calls import Calls
 from kalamdb.client.connections import Connections
 from kalamdb.client.identity import Identity
 from kalamdb.client.live_messages import LiveMessages
+from kalamdb.client.prepared import Statement
 from kalamdb.client.steps import OneAtATime, Outcome, Pause, Request, Steps
 from kalamdb.client.subscription import OPEN_S, Subscription
 from kalamdb.client.tls import Path, tls_context
@@ -137,6 +138,11 @@ class Client:
         """Run one statement for every row of parameters. `INSERT INTO t (…) VALUES (?, …)` is sent many rows at a time,
         each of these requests whole or not at all; any other is a request a row. What it raises has `rows_inserted`."""
         return self._run(many_rows.executemany(self._calls, sql, rows))
+
+    def prepare(self, sql: str) -> Statement:
+        """A statement to be run again and again. Nothing is asked of the server yet: what is wrong with it is told when
+        it is run."""
+        return Statement(self, sql)
 
     def insert(self, table: str, data: Any, *, progress: many_rows.Progress | None = None) -> Result:
         """Insert rows into `table` (`name` or `namespace.name`).
