@@ -43,7 +43,12 @@ class Deadline:
 
     def check(self, now_s: float) -> None:
         """Raises StatementTimeout when the time is over or nobody waits any more."""
-        if self.abandoned or (self.at is not None and now_s >= self.at):
+        self._check_wanted()
+        if self.at is not None and now_s >= self.at:
+            raise self.error()
+
+    def _check_wanted(self) -> None:
+        if self.abandoned:
             raise self.error()
 
     def give_up(self) -> None:
@@ -59,8 +64,7 @@ class Deadline:
         """What `step` gives, which is nothing but a call into DataFusion: that looks now and then whether Python has an
         exception for its thread, and lets go of its work then. Raises StatementTimeout, GivenUp."""
         with self._lock:
-            if self.abandoned:
-                raise self.error()
+            self._check_wanted()
             self._thread = threading.get_ident()
         try:
             return step()
