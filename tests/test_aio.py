@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from kalamdb import aio, errors
@@ -95,6 +97,68 @@ def test_slow_statements_do_not_hold_up_the_loop() -> None:
             assert (await db.execute("SELECT id FROM notes WHERE id = 1")).fetchone() == (1,)
             assert not ended
         await task
+
+    run(work)
+
+
+FOREVER = "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r"
+
+
+def queries_running(db: aio.Database) -> int:
+    """Threads with a query of the engine in them."""
+    threads = db.database.queries._threads
+    return threads._started - len(threads._idle)
+
+
+@pytest.mark.parametrize("where", ["alone", "in a transaction", "among several"])
+def test_a_statement_whose_task_is_cancelled_is_stopped(where: str) -> None:
+    async def work(db: aio.Database) -> None:
+        session = db.session("ann", role="service")
+
+        async def forever() -> None:
+            if where == "alone":
+                await session.execute(FOREVER)
+            elif where == "among several":
+                async for _ in session.execute_each(f"INSERT INTO notes VALUES (1); {FOREVER}"):
+                    pass
+            else:
+                async with session.transaction():
+                    await session.execute("INSERT INTO notes VALUES (2)")
+                    await session.execute(FOREVER)
+
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await forever()
+
+        assert not session.in_transaction
+        assert (await session.execute("SELECT count(*) + 0 FROM notes")).fetchone() == (
+            (1,) if where == "among several" else (0,)
+        )
+        # The thread comes back as well, although the query would never end.
+        while queries_running(db):
+            await asyncio.sleep(0.01)
+
+    run(work)
+
+
+def test_a_load_whose_task_is_cancelled_leaves_no_row() -> None:
+    async def work(db: aio.Database) -> None:
+        table = pa.table({"id": pa.array(range(1_000_000), pa.int64())})
+        begun, cancelled = threading.Event(), threading.Event()
+
+        def progress(*_: int) -> None:
+            begun.set()
+            cancelled.wait(30)
+
+        task = asyncio.create_task(db.insert("notes", table, progress=progress))
+        await asyncio.to_thread(begun.wait)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        cancelled.set()
+
+        assert await count(db) == 0
+        await db.execute("INSERT INTO notes VALUES (1)")
 
     run(work)
 

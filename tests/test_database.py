@@ -451,3 +451,11 @@ def test_stats_say_what_a_recent_row_takes_in_memory(db):
     assert figures["memtable_row_bytes"] == figures["memtable_bytes"] // figures["memtable_entries"]
     rows = dict(db.execute("SELECT name, value FROM system.stats").fetchall())
     assert rows["memtable_row_bytes"] == figures["memtable_row_bytes"]
+
+
+def test_a_database_prepares_and_inserts_as_root() -> None:
+    with kalamdb.open(":memory:") as db:
+        db.execute("CREATE SHARED TABLE notes (id BIGINT PRIMARY KEY)")
+
+        assert db.insert("notes", [{"id": 1}, {"id": 2}]).rowcount == 2
+        assert db.prepare("SELECT id FROM notes WHERE id = ?").execute([2]).fetchone() == (2,)

@@ -2,11 +2,15 @@
 
 import datetime
 import decimal
+import signal
+import threading
+import time
 import uuid
 
 import pyarrow as pa
 import pytest
 
+import kalamdb
 from kalamdb.errors import (
     AccessDenied,
     EmptyStatement,
@@ -410,3 +414,27 @@ def test_alices_rows_do_not_exist_for_bob(app):
     ):
         with pytest.raises(AccessDenied):
             app.execute(change)
+
+
+def test_an_interrupt_from_the_keyboard_stops_a_query_and_the_session_goes_on() -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    main = threading.main_thread().ident
+    assert main is not None
+    timer = threading.Timer(0.3, signal.pthread_kill, (main, signal.SIGINT))
+    with kalamdb.open(":memory:") as db:
+        timer.start()
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                db.execute(
+                    "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT count(*) FROM r"
+                )
+        finally:
+            timer.join()
+            signal.signal(signal.SIGINT, before)
+
+        assert db.execute("SELECT 1 + 1").fetchone() == (2,)
+        threads = db.queries._threads
+        until = time.monotonic() + 30
+        while threads._started > len(threads._idle):
+            assert time.monotonic() < until, "the query still runs"
+            time.sleep(0.01)

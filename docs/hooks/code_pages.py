@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import http_calls
 
 from kalamdb import errors
 from kalamdb.catalog.compat_tables import COMPAT_TABLES
@@ -17,7 +18,7 @@ from kalamdb.server.error_answer import ANSWERS
 from kalamdb.settings import Settings
 
 GRAMMAR = Path(__file__).parents[2] / "grammar"
-NAMES = ("grammar.md", "settings.md", "errors.md", "system-tables.md", "command-line.md")
+NAMES = ("grammar.md", "settings.md", "errors.md", "system-tables.md", "command-line.md", http_calls.NAME)
 
 ROWS_OF = {
     "system.users": "users, deleted ones too; for dba and system",
@@ -43,7 +44,7 @@ ROWS_OF = {
 
 def pages() -> dict[str, str]:
     """Each page's text by its place."""
-    texts = (_grammar(), _settings(), _errors(), _system_tables(), _command_line())
+    texts = (_grammar(), _settings(), _errors(), _system_tables(), _command_line(), http_calls.page())
     return dict(zip(NAMES, texts, strict=True))
 
 

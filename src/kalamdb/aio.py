@@ -10,12 +10,14 @@ import asyncio
 import contextlib
 import functools
 import os
+import threading
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kalamdb.database import open as open_database
 from kalamdb.errors import Error
+from kalamdb.interrupts import Interrupt
 
 if TYPE_CHECKING:
     from kalamdb import database
@@ -34,8 +36,8 @@ THREADS_MAX = 16
 class Session:
     """One user's view of a database, for tasks; `USE` and a transaction are of all that share it.
 
-    Where a task is cancelled while it waits for a statement, the statement goes on to its end in its thread: what it
-    writes may be there afterwards. Set `statement_timeout_s` of `behind` to bound what reads.
+    Where a task is cancelled while it waits for a statement, the statement is stopped in its thread and leaves no
+    trace, unless its commit has begun or the core reads for it by itself: these go on to their end.
     """
 
     def __init__(self, behind: sessions.Session, threads: ThreadPoolExecutor) -> None:
@@ -45,7 +47,17 @@ class Session:
         self._threads = threads
 
     async def _in_thread(self, work: Callable[[], Answer]) -> Answer:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        interrupt = Interrupt()
+
+        def run() -> Answer:
+            with interrupt:
+                return work()
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+        except asyncio.CancelledError:
+            interrupt.request()
+            raise
 
     async def execute(self, sql: str, parameters: Sequence[Any] | None = None) -> Result:
         """Run SQL; as Session.execute."""
@@ -57,17 +69,30 @@ class Session:
     async def execute_each(self, sql: str, parameters: Sequence[Any] | None = None) -> AsyncIterator[Result]:
         """The result of each statement when it has ended; as Session.execute_each."""
         each = self.behind.execute_each(sql, parameters)
+        # A statement whose task was cancelled is still being stopped when the iterator is closed.
+        running = threading.Lock()
+
+        def following() -> Result | None:
+            with running:
+                return next(each, None)
+
+        def close() -> None:
+            with running:
+                each.close()  # type: ignore[attr-defined]
+
         try:
-            while (result := await self._in_thread(lambda: next(each, None))) is not None:
+            while (result := await self._in_thread(following)) is not None:
                 yield result
         finally:
-            close = getattr(each, "close", None)
-            if close is not None:
-                await self._in_thread(close)
+            await self._in_thread(close)
 
     async def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> Result:
         """Run one statement for every row of parameters; as Session.executemany."""
         return await self._in_thread(lambda: self.behind.executemany(sql, rows))
+
+    async def prepare(self, sql: str) -> Statement:
+        """A statement that is parsed once; as Session.prepare."""
+        return Statement(self, await self._in_thread(lambda: self.behind.prepare(sql)))
 
     async def insert(
         self, table: str, data: Any, *, progress: Callable[[int, int], object] | None = None
@@ -129,6 +154,37 @@ class Session:
 
     def __repr__(self) -> str:
         return f"<Session of {self.user} for asyncio>"
+
+
+class Statement:
+    """One statement of one session: scanned and parsed once, run any number of times."""
+
+    __slots__ = ("_session", "behind")
+
+    def __init__(self, session: Session, behind: sessions.Statement) -> None:
+        """What Session.prepare makes."""
+        self._session = session
+        self.behind = behind
+        """The statement itself, for threads."""
+
+    @property
+    def sql(self) -> str:
+        """Its text."""
+        return self.behind.sql
+
+    async def execute(self, parameters: Sequence[Any] | None = None) -> Result:
+        """Run it with these parameters; as Statement.execute of a session."""
+        result = self._session.behind.execute_at_once(self.sql, parameters, within_s=WITHIN_S)
+        if result is not None:
+            return result
+        return await self._session._in_thread(lambda: self.behind.execute(parameters))
+
+    async def executemany(self, rows: Sequence[Sequence[Any]]) -> Result:
+        """Run it for every row of parameters; as Statement.executemany of a session."""
+        return await self._session._in_thread(lambda: self.behind.executemany(rows))
+
+    def __repr__(self) -> str:
+        return f"<Statement {self.sql!r} for asyncio>"
 
 
 class Database(Session):

@@ -45,7 +45,7 @@ from kalamdb.execution.write_plan import WritePlans
 from kalamdb.functions import builtin_functions
 from kalamdb.functions.user_function import scalar_function
 from kalamdb.result import Result
-from kalamdb.session import Session
+from kalamdb.session import Session, Statement
 from kalamdb.settings import Settings, load_settings
 from kalamdb.storage import Storages
 
@@ -654,6 +654,16 @@ class Database:
     def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> Result:
         """Run one statement as root for every row of parameters. See Session.executemany."""
         return self._root.executemany(sql, rows)
+
+    def prepare(self, sql: str) -> Statement:
+        """A statement of user root that is parsed once; see Session.prepare."""
+        return self._root.prepare(sql)
+
+    def insert(
+        self, table: str, data: Any, *, progress: Callable[[int, int], object] | None = None
+    ) -> Result:
+        """Insert rows as user root, all of them or none; see Session.insert."""
+        return self._root.insert(table, data, progress=progress)
 
     def begin(self, *, durability: str | None = None) -> None:
         """Open a transaction as root. See Session.begin."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from kalamcore import errors as core
 from kalamcore.statements import Scan
+from kalamdb import interrupts
 from kalamdb.auth import ACTS_AS, Rights, Role
 from kalamdb.auth.account import check_user_name, shown_user
 from kalamdb.auth.audit import DENIED, SUCCESS, AuditEntry
@@ -375,6 +376,7 @@ class Session:
         held: list[object] = []
         attempt = 0
         while attempt < RETRIES_MAX:
+            interrupts.check()
             context = self.context(parameters, parsed.literals, parsed.rows)
             try:
                 try:
@@ -405,6 +407,7 @@ class Session:
             attempt = 0
             try:
                 while attempt < RETRIES_MAX:
+                    interrupts.check()
                     context = self.context(parameters, parsed.literals, parsed.rows, transaction)
                     try:
                         return work(context)  # type: ignore[no-any-return]

@@ -76,14 +76,40 @@ class AsyncWay:
     def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> Any:
         return self._tasks.do(self.behind.executemany(sql, rows))
 
+    def prepare(self, sql: str) -> AsyncPrepared:
+        return AsyncPrepared(self._tasks, self._tasks.do(self.behind.prepare(sql)))
+
     def insert(self, table: str, data: Any) -> Any:
         return self._tasks.do(self.behind.insert(table, data))
 
     def subscribe(self, sql: str, parameters: Sequence[Any] | None = None, **options: Any) -> AsyncListened:
         return AsyncListened(self._tasks, self._tasks.do(self.behind.subscribe(sql, parameters, **options)))
 
+    @property
+    def namespace(self) -> str:
+        found: str = self.behind.namespace
+        return found
+
+    def in_namespace(self, namespace: str) -> AsyncWay:
+        return AsyncWay(self._tasks, lambda: self.behind.in_namespace(namespace))
+
     def close(self) -> None:
         self._tasks.do(self.behind.close())
+
+
+class AsyncPrepared:
+    """A statement of tasks, from a thread."""
+
+    def __init__(self, tasks: Tasks, behind: Any) -> None:
+        self._tasks = tasks
+        self.behind = behind
+        self.sql = behind.sql
+
+    def execute(self, parameters: Sequence[Any] | None = None) -> Any:
+        return self._tasks.do(self.behind.execute(parameters))
+
+    def executemany(self, rows: Sequence[Sequence[Any]]) -> Any:
+        return self._tasks.do(self.behind.executemany(rows))
 
 
 class AsyncListened:

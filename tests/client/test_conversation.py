@@ -156,6 +156,40 @@ def test_use_holds_for_the_calls_behind_it(make: Any, served: Served) -> None:
     client.execute("SELECT * FROM notes")
 
 
+def test_a_client_in_a_namespace_shares_the_log_in_and_ends_with_its_owner() -> None:
+    with ScriptedServer(log_in(1)) as server:
+        with Client(server.url, user="ann", password="secret", namespace="one") as client:
+            with client.in_namespace("two") as other:
+                other.execute("SELECT 1")
+            client.execute("SELECT 1")
+            assert (client.namespace, other.namespace) == ("one", "two")
+
+        assert [path for path, _, _ in server.asked] == [
+            "/v1/api/auth/login",
+            "/v1/api/sql",
+            "/v1/api/sql",
+            "/v1/api/auth/logout",
+        ]
+        assert [body["namespace_id"] for path, body, _ in server.asked if path.endswith("sql")] == [
+            "two",
+            "one",
+        ]
+        with pytest.raises(errors.DatabaseClosed):
+            other.execute("SELECT 1")
+
+
+def test_use_in_one_namespace_changes_no_other_client(make: Any, served: Served) -> None:
+    client = make(served.url, token=token_of(served.db, "ann"))
+    other = client.in_namespace("default")
+
+    other.execute("USE app")
+
+    assert (client.namespace, other.namespace) == ("default", "app")
+    other.execute("SELECT * FROM notes")
+    with pytest.raises(errors.UndefinedTable):
+        client.execute("SELECT * FROM notes")
+
+
 def test_many_rows_go_in_several_requests_and_say_how_many_are_in(make: Any, clean: Served) -> None:
     client = make(clean.url, token=token_of(clean.db, "ann"), namespace="app")
     rows = [{"id": number % 1900, "body": "x" * 1000} for number in range(2000)]

@@ -237,3 +237,18 @@ def test_a_statement_runs_for_many_rows(ann: Any) -> None:
     assert ann.executemany("INSERT INTO notes (id) VALUES (?)", []).rowcount == 0
 
     assert ann.execute("SELECT n FROM notes ORDER BY id").fetchall() == [(10,), (20,), (3,)]
+
+
+def test_a_statement_is_prepared_and_run_again_and_again(ann: Any) -> None:
+    insert = ann.prepare("INSERT INTO notes (id, body) VALUES (?, ?)")
+    find = ann.prepare("SELECT body FROM notes WHERE id = ?")
+
+    assert insert.executemany([(1, "one"), (2, "two")]).rowcount == 2
+    assert insert.execute([3, "three"]).rowcount == 1
+    assert [find.execute([n]).fetchone() for n in (3, 1, 4)] == [("three",), ("one",), None]
+    assert ann.prepare("SELECT upper(body) FROM notes WHERE id + 0 = $1").execute([2]).fetchone() == ("TWO",)
+    assert find.sql == "SELECT body FROM notes WHERE id = ?"
+    with pytest.raises(errors.UniqueViolation):
+        insert.execute([3, "again"])
+    with pytest.raises(errors.InvalidSyntax):
+        ann.prepare("SELEC 1").execute()

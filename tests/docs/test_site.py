@@ -15,6 +15,10 @@ import pytest
 import kalamdb
 from kalamdb import errors
 from kalamdb.cli.kalam import kalam
+from kalamdb.server.description import ANY_PATH
+from kalamdb.server.endpoints import ENDPOINTS
+from kalamdb.server.openapi import document
+from kalamdb.server.openapi import told as told_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -108,6 +112,26 @@ def test_every_command_and_statement_is_in_the_site(texts: dict[str, str]) -> No
 
     assert missing(commands(kalam), texts["command-line"]) == []
     assert [chapter for chapter in chapters if chapter[:200] not in texts["grammar"]] == []
+
+
+def test_every_call_shape_and_error_over_http_is_in_the_site(texts: dict[str, str]) -> None:
+    told = document(ENDPOINTS)
+    page = texts["http-calls"]
+    sections = dict(
+        re.findall(r"^((?:GET|POST) /\S*?)¶$(.*?)(?=^[^\n]+¶$|\Z)", page, re.MULTILINE | re.DOTALL)
+    )
+
+    assert len(sections) == len(ENDPOINTS)
+    for endpoint in ENDPOINTS:
+        section = sections[f"{endpoint.method} {endpoint.path}"]
+        codes = {told_of(error)[1] for error in endpoint.description.errors}
+        assert missing(sorted(codes), section) == [], endpoint.path
+        for status in told["paths"][endpoint.path][endpoint.method.lower()]["responses"]:
+            assert re.search(rf"^{status}$", section, re.MULTILINE), (endpoint.path, status)
+    for name, schema in told["components"]["schemas"].items():
+        section = page.split(f"\n{name}¶", 1)[-1].split("¶")[0]
+        assert missing(list(schema.get("properties", {})), section) == [], name
+    assert missing([code for error in ANY_PATH for code in [told_of(error)[1]]], page) == []
 
 
 def test_every_public_name_is_in_the_python_reference(texts: dict[str, str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 IDS_FROM_1 = "keys fill themselves by SNOWFLAKE_ID(), and do not begin with 1"
@@ -35,15 +37,20 @@ LEFT_OUT = {
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave them out, and refuse an entry that there is no test for any more."""
+    """Leave them out."""
+    leave_out(LEFT_OUT, config, items)
+
+
+def leave_out(entries: Mapping[str, str], config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests of these entries, and refuse an entry that there is no test for any more."""
     kept, left_out, used = [], [], set()
     for item in items:
         _, of_class, test = item.nodeid.split("::", 2)
         name = f"{of_class.partition('_')[0].removeprefix('Future')}::{test}"
-        entry = next((entry for entry in LEFT_OUT if name.startswith(entry)), None)
+        entry = next((entry for entry in entries if name.startswith(entry)), None)
         (kept if entry is None else left_out).append(item)
         used.add(entry)
-    unused = LEFT_OUT.keys() - used
+    unused = entries.keys() - used
     if unused:
         raise pytest.UsageError(f"SQLAlchemy's suite has no such tests: {sorted(unused)}")
     config.hook.pytest_deselected(items=left_out)

@@ -24,7 +24,6 @@ from sqlalchemy import (
     Table,
     Uuid,
     create_engine,
-    event,
     exc,
     inspect,
     select,
@@ -204,16 +203,16 @@ def test_there_is_no_other_isolation(engine: Engine) -> None:
             connection.execution_options(isolation_level="SNAPSHOT")
 
 
-def test_connections_share_a_log_in(engine: Engine, served: Served) -> None:
-    made = []
-    event.listen(engine, "connect", lambda connection, _: made.append(connection.client))
-    with engine.connect() as one, engine.connect() as other:
-        assert (
-            one.scalar(text("SELECT CURRENT_USER()")) == other.scalar(text("SELECT CURRENT_USER()")) == "dora"
-        )
+def test_connections_share_a_log_in_and_each_has_its_namespace(engine: Engine) -> None:
+    with engine.begin() as one, engine.begin() as other:
+        one.execute(text("USE default"))
+        one.execute(text("CREATE SHARED TABLE app.here (id BIGINT PRIMARY KEY)"))
 
-    assert len(made) == 2
-    assert made[0] is made[1]
+        assert other.scalar(text("SELECT count(*) FROM here")) == 0
+        with pytest.raises(exc.ProgrammingError):
+            one.scalar(text("SELECT count(*) FROM here"))
+        clients = [connection.connection.dbapi_connection.client for connection in (one, other)]  # type: ignore[union-attr]
+        assert clients[0]._calls.identity is clients[1]._calls.identity
 
 
 def test_pandas_reads_and_writes(engine: Engine) -> None:

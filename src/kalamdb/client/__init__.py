@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from kalamdb.client.client import Client
+from kalamdb.client.prepared import AsyncStatement, Statement
 from kalamdb.client.result import Result
 from kalamdb.client.subscription import Subscription
 from kalamdb.event import Event
@@ -18,7 +19,16 @@ if TYPE_CHECKING:
     from kalamdb.client.async_client import AsyncClient
     from kalamdb.client.async_subscription import AsyncSubscription
 
-__all__ = ["AsyncClient", "AsyncSubscription", "Client", "Event", "Result", "Subscription"]
+__all__ = [
+    "AsyncClient",
+    "AsyncStatement",
+    "AsyncSubscription",
+    "Client",
+    "Event",
+    "Result",
+    "Statement",
+    "Subscription",
+]
 
 _HOMES = {"AsyncClient": "async_client", "AsyncSubscription": "async_subscription"}
 

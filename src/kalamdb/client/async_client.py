@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from kalamdb.client.calls import Calls
 from kalamdb.client.client import LOG_OUT_S, RECONNECT_S, RETRIES, TIMEOUT_S
 from kalamdb.client.identity import Identity
 from kalamdb.client.live_messages import LiveMessages
+from kalamdb.client.prepared import AsyncStatement
 from kalamdb.client.steps import OneAtATime, Outcome, Pause, Request, Steps
 from kalamdb.client.subscription import OPEN_S
 from kalamdb.client.tls import Path, tls_context
@@ -68,6 +70,7 @@ class AsyncClient:
         self._connections = AsyncConnections(self._address, self._tls)
         self._calls = Calls(Identity(token, user, password, timeout_s), namespace, timeout_s, retries)
         self._lock = asyncio.Lock()
+        self._is_a_view = False
 
     @property
     def url(self) -> str:
@@ -78,6 +81,15 @@ class AsyncClient:
     def namespace(self) -> str:
         """What unqualified names mean."""
         return self._calls.namespace
+
+    def in_namespace(self, namespace: str) -> AsyncClient:
+        """Another client of the same user, in which unqualified names mean this namespace's, and `USE` changes nothing
+        for this one. It shares connections and log-in, and ends with this one; its own close() does nothing. Nothing
+        is asked of the server yet."""
+        other = copy.copy(self)
+        other._calls = self._calls.in_namespace(namespace)
+        other._is_a_view = True
+        return other
 
     async def _run(self, steps: Steps[Outcome]) -> Outcome:
         outcome: Any = None
@@ -124,6 +136,11 @@ class AsyncClient:
         """Run one statement for every row of parameters. `INSERT INTO t (…) VALUES (?, …)` is sent many rows at a time,
         each of these requests whole or not at all; any other is a request a row. What it raises has `rows_inserted`."""
         return await self._run(many_rows.executemany(self._calls, sql, rows))
+
+    async def prepare(self, sql: str) -> AsyncStatement:
+        """A statement to be run again and again. Nothing is asked of the server yet: what is wrong with it is told when
+        it is run."""
+        return AsyncStatement(self, sql)
 
     async def insert(self, table: str, data: Any, *, progress: many_rows.Progress | None = None) -> Result:
         """Insert rows into `table` (`name` or `namespace.name`).
@@ -172,6 +189,8 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Log out, where it logged in, and close its connections. Closing again does nothing."""
+        if self._is_a_view:
+            return
         farewell = self._calls.identity.farewell()
         if farewell is not None:
             with contextlib.suppress(Error):

@@ -36,6 +36,10 @@ class Calls:
         self.timeout_s = timeout_s
         self.retries = retries
 
+    def in_namespace(self, namespace: str) -> Calls:
+        """The same with a namespace of their own."""
+        return Calls(self.identity, namespace, self.timeout_s, self.retries)
+
     def execute(self, sql: str, parameters: Sequence[Any] | None, *, arrow: bool = False) -> Steps[Result]:
         """The result of the last of the statements. Raises what they raise."""
         if arrow:

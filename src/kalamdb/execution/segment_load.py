@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from kalamcore import errors as core
+from kalamdb import interrupts
 from kalamdb.execution import dml
 from kalamdb.schema import TableKind
 
@@ -71,6 +72,7 @@ def load(
                     error.row += start
                     error.row = error.row if order is None else order[error.row].as_py()
                 raise
+            interrupts.check()
             if progress is not None:
                 progress(len(made), table.num_rows)
         context.services.wrote(table.num_rows)

@@ -25,7 +25,8 @@ _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
 class HttpDialect(KalamDialect):
-    """kalamdb behind a server. Connections of one engine share one client, which logs out with the engine."""
+    """kalamdb behind a server. Connections of one engine share one log-in, which ends with the engine; each has its own
+    namespace."""
 
     driver = "http"
     scheme = "http"
@@ -64,12 +65,12 @@ class HttpDialect(KalamDialect):
         return [f"{self.scheme}://{host}{port}/{url.database or ''}"], options
 
     def connect(self, *arguments: Any, **options: Any) -> Any:
-        """A connection by the engine's client."""
+        """A connection by the engine's client, and in a namespace of its own."""
         with self._client_lock:
             if self._client is None:
                 self._client = Client(*arguments, **options)
                 weakref.finalize(self, self._client.close)
-            return RemoteConnection(self._client)
+            return RemoteConnection(self._client.in_namespace(self._client.namespace))
 
     def get_isolation_level_values(self, dbapi_connection: DBAPIConnection) -> list[IsolationLevel]:
         """None but that each statement commits by itself."""

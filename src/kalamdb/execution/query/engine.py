@@ -206,7 +206,8 @@ class QueryEngine:
         schema = normal_schema(frame.schema(), statement.query.names if rows else None)
         batches, size, limit = [], 0, self._settings.memory_limit_bytes
         for partition in range(plan.partition_count):
-            for part in self._session.execute(plan, partition):
+            parts = self._session.execute(plan, partition)
+            while (part := deadline.stoppable(lambda parts=parts: next(parts, None))) is not None:  # type: ignore[misc]
                 deadline.check(time.monotonic())
                 batch = normal_batch(part.to_pyarrow(), schema)
                 size += batch.nbytes

@@ -7,11 +7,13 @@ the work raises is raised in the caller, panics of native code included, which P
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from kalamdb import interrupts
 from kalamdb.errors import DatabaseClosed, StatementTimeout
 
 STACK_BYTES = 16 * 1024 * 1024
@@ -21,34 +23,80 @@ T = TypeVar("T")
 _stack_size_lock = threading.Lock()
 
 
-class Deadline:
-    """When a statement must be done, and whether its caller has given up on it. Times by `time.monotonic`, seconds."""
+class GivenUp(BaseException):
+    """What meets a query of which nobody waits for the end, where it stands."""
 
-    __slots__ = ("abandoned", "at", "timeout_s")
+
+class Deadline:
+    """When a statement must be done, and whether its caller has given up on it. Times by `time.monotonic`, seconds.
+
+    Thread safety: all methods may be called from any thread."""
+
+    __slots__ = ("_lock", "_thread", "abandoned", "at", "timeout_s")
 
     def __init__(self, timeout_s: float | None, now_s: float) -> None:
         self.timeout_s = timeout_s
         self.at = None if timeout_s is None else now_s + timeout_s
         self.abandoned = False
+        self._lock = threading.Lock()
+        self._thread: int | None = None
 
     def check(self, now_s: float) -> None:
         """Raises StatementTimeout when the time is over or nobody waits any more."""
-        if self.abandoned or (self.at is not None and now_s >= self.at):
+        self._check_wanted()
+        if self.at is not None and now_s >= self.at:
             raise self.error()
+
+    def _check_wanted(self) -> None:
+        if self.abandoned:
+            raise self.error()
+
+    def give_up(self) -> None:
+        """Nobody waits for it any more: what runs in `stoppable` ends with GivenUp."""
+        if self.abandoned:
+            return
+        with self._lock:
+            self.abandoned = True
+            if self._thread is not None:
+                _raise_in(self._thread, GivenUp)
+
+    def stoppable(self, step: Callable[[], T]) -> T:
+        """What `step` gives, which is nothing but a call into DataFusion: that looks now and then whether Python has an
+        exception for its thread, and lets go of its work then. Raises StatementTimeout, GivenUp."""
+        with self._lock:
+            self._check_wanted()
+            self._thread = threading.get_ident()
+        try:
+            return step()
+        finally:
+            with self._lock:
+                self._thread = None
+            if self.abandoned:
+                # It was too late to stop the step, and must meet nothing behind it.
+                _raise_in(threading.get_ident(), None)
 
     def error(self) -> StatementTimeout:
         """What the caller is told."""
+        if self.timeout_s is None:
+            return interrupts.interrupted()
         return StatementTimeout(
             f"the statement took longer than statement_timeout_s ({self.timeout_s:g} s) and was stopped"
-            if self.timeout_s is not None
-            else "the statement was stopped because its caller was interrupted"
         )
+
+
+def _raise_in(thread: int, kind: type[BaseException] | None) -> None:
+    """Have another thread meet an exception as soon as it runs Python; None for what it has not met yet."""
+    import ctypes
+
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread), None if kind is None else ctypes.py_object(kind)
+    )
 
 
 class _Job(Generic[T]):
     """One piece of work and the place where its result is left."""
 
-    __slots__ = ("context", "done", "failure", "result", "work")
+    __slots__ = ("_lock", "_over", "context", "done", "failure", "given_up", "result", "work")
 
     def __init__(self, work: Callable[[], T]) -> None:
         self.work = work
@@ -57,6 +105,9 @@ class _Job(Generic[T]):
         self.done.acquire()
         self.result: T | None = None
         self.failure: BaseException | None = None
+        self.given_up = False
+        self._lock = threading.Lock()
+        self._over = False
 
     def run(self) -> None:
         try:
@@ -64,7 +115,18 @@ class _Job(Generic[T]):
         except BaseException as failure:  # a panic is no Exception, and must not end the thread
             self.failure = failure
         finally:
-            self.done.release()
+            self._end(given_up=False)
+
+    def give_up(self) -> None:
+        """Wake who waits for it, whether it is done or not."""
+        self._end(given_up=True)
+
+    def _end(self, *, given_up: bool) -> None:
+        with self._lock:
+            if not self._over:
+                self._over = True
+                self.given_up = given_up
+                self.done.release()
 
 
 class _Worker:
@@ -109,14 +171,16 @@ class DeepThreads:
     def call(self, work: Callable[[], T], deadline: Deadline | None = None) -> T:
         """Run `work` with the caller's context variables; its result, or what it raised.
 
-        Raises StatementTimeout at the deadline even when the work itself does not look at it: it is then abandoned,
-        and its thread comes back when the work notices. Raises DatabaseClosed after close().
+        Raises StatementTimeout at the deadline, and where the caller is interrupted, even when the work itself does not
+        look at it: it is then abandoned, and its thread comes back when the work notices. Raises DatabaseClosed after
+        close().
         """
         remaining = None if deadline is None or deadline.timeout_s is None else deadline.timeout_s
         if not self._slots.acquire(timeout=remaining):
             assert deadline is not None
             raise deadline.error()
         try:
+            interrupts.check()
             worker = self._take()
         except BaseException:
             self._slots.release()
@@ -124,16 +188,19 @@ class DeepThreads:
         job = _Job(work)
         worker.job = job  # type: ignore[assignment]
         worker.bell.release()
+        interrupt = interrupts.current()
+        waking = contextlib.nullcontext() if interrupt is None else interrupt.waking(job.give_up)
         try:
-            finished = job.done.acquire(timeout=-1 if remaining is None else remaining)
+            with waking:
+                finished = job.done.acquire(timeout=-1 if remaining is None else remaining)
         except BaseException:
             if deadline is not None:
-                deadline.abandoned = True
+                deadline.give_up()
             raise
-        if not finished:
-            assert deadline is not None
-            deadline.abandoned = True
-            raise deadline.error()
+        if job.given_up or not finished:
+            if deadline is not None:
+                deadline.give_up()
+            raise interrupts.interrupted() if job.given_up or deadline is None else deadline.error()
         if job.failure is not None:
             try:
                 raise job.failure
