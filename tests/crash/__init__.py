@@ -24,6 +24,6 @@
     whole_tests.py      tests that are whole in every run, counted for the page
 
 `python -m tests.crash` runs all of it in full, with what stands beside the sources (tests/list_append.py,
-tests/test_model.py, test_simple_select.py and test_ternary_logic.py in tests/execution), and writes docs/proof.md; the
-tests sample it by a seed that is new in every run, printed, and given again as KALAM_PROOF_SEED.
+tests/test_model.py, tests/oracle, test_simple_select.py and test_ternary_logic.py in tests/execution), and writes
+docs/proof.md; the tests sample it by a seed that is new in every run, printed, and given again as KALAM_PROOF_SEED.
 """

@@ -49,6 +49,7 @@ from tests.crash import (
 )
 from tests.execution import test_simple_select, test_ternary_logic
 from tests.native import test_allocation
+from tests.oracle import test_oracle
 from tests.security import canaries, growing_shapes
 from tests.security.canaries_over_http import over_http
 from tests.server import schema_cases
@@ -192,6 +193,14 @@ def _ternary_logic(seed: int, times: int) -> Result:
     tried = test_ternary_logic.prove(seed, 5_000 * times)
     what = ", ".join(f"{count:,} {name}" for name, count in sorted(tried.items()) if name != "queries")
     return Result(f"{tried['queries']:,}: {what}", "0 different", 0)
+
+
+def _oracle(seed: int, times: int) -> Result:
+    figures = test_oracle.prove(seed, 5_000 * times)
+    what = ", ".join(f"{count:,} {name}" for name, count in sorted(figures.outcomes.items()))
+    return Result(
+        f"{figures.asked:,}: {what}", f"{figures.wrong} wrong", figures.wrong, tuple(figures.findings[:20])
+    )
 
 
 def _model(seed: int, times: int) -> Result:
@@ -387,6 +396,11 @@ PROOFS: dict[str, tuple[str, Callable[[int, int], Result]]] = {
         "predicates at random: three parts make the whole, WHERE finds what is TRUE, and rows in memory, checkpointed, "
         "flushed, compacted, spread and opened anew give one answer",
         _ternary_logic,
+    ),
+    "oracle": (
+        "queries at random beside SQLite and DuckDB, over rows in memory, checkpointed, flushed, compacted, spread and "
+        "opened anew: what both say, we say",
+        _oracle,
     ),
     "growing": (
         f"texts of {len(growing_shapes.SHAPES)} shapes that grow to a million parts, on threads of three kinds",

@@ -23,6 +23,9 @@ _TYPES = {
     "json": "VARCHAR", "jsonb": "VARCHAR", "uuid": "VARCHAR", "bytes": "BYTEA", "blob": "BYTEA", "binary": "BYTEA",
     "datetime": "TIMESTAMP", "float4": "REAL", "float8": "DOUBLE",
 }  # fmt: skip
+_BEFORE_OPERAND = (
+    "and", "or", "not", "when", "then", "else", "case", "where", "on", "having", "select", "all", "qualify", "by",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ def rewrite(
         rewrite_json_operators(tokens, calls.beginning)
     if not words.isdisjoint(_TYPES):
         _rewrite_types(tokens)
+    if "distinct" in words:
+        _bracket_distinct_from(tokens)
     schema_of = None if words.isdisjoint(SYSTEM_COLUMNS) else columns_of
     names = rewrite_select_lists(tokens, calls.named, schema_of)
     return Query(tokens.print(), words, tokens, frozenset(calls.table_functions), names)
@@ -92,6 +97,79 @@ def _rewrite_types(tokens: Tokens) -> None:
             continue
         if tokens.is_operator(i - 1, "::") or (tokens.is_word(i - 1, "as") and _in_cast(tokens, i)):
             tokens.texts[i] = _TYPES[str(tokens.values[i])]
+
+
+def _bracket_distinct_from(tokens: Tokens) -> None:
+    """`a IS DISTINCT FROM b AND c`: DataFusion's parser takes `b AND c` for the right side, unless brackets end it."""
+    for i in range(2, tokens.count - 2):
+        if not (tokens.is_word(i, "distinct") and tokens.is_word(i + 1, "from")):
+            continue
+        last = i - 2 if tokens.is_word(i - 1, "is") else i - 3
+        if last < 0 or not tokens.is_word(last + 1, "is"):
+            continue
+        begins, ends = _after_and_or(tokens, last), _before_and_or(tokens, i + 2)
+        if begins is not None and ends is not None:
+            tokens.before[begins] = "(" + tokens.before[begins]
+            tokens.after[ends] += ")"
+
+
+def _after_and_or(tokens: Tokens, last: int) -> int | None:
+    """The first token of the operand that ends at `last`; None where BETWEEN makes an AND another one."""
+    i, cases = last, 0
+    while i >= 0 and tokens.opener[i] == tokens.opener[last] and not tokens.is_operator(i, ","):
+        if 0 <= tokens.match[i] < i:
+            i = tokens.match[i] - 1
+            continue
+        if tokens.is_word(i, "end"):
+            cases += 1
+        elif cases and tokens.is_word(i, "case"):
+            cases -= 1
+        elif not cases:
+            if tokens.is_word(i, "between"):
+                return None
+            if tokens.is_word(i, *_BEFORE_OPERAND) and not tokens.is_word(i + 1, "in", "like", "ilike"):
+                break
+        i -= 1
+    if tokens.is_word(i, "and") and _ends_between(tokens, i):
+        return None
+    return i + 1 if i < last else None
+
+
+def _ends_between(tokens: Tokens, i: int) -> bool:
+    """Whether the AND at `i` is that of a BETWEEN."""
+    before = i - 1
+    while before >= 0 and tokens.opener[before] == tokens.opener[i]:
+        if tokens.is_word(before, "between"):
+            return True
+        if tokens.is_word(before, "and", "or", "where", "on", "having", "when", "select"):
+            return False
+        before -= 1
+    return False
+
+
+def _before_and_or(tokens: Tokens, first: int) -> int | None:
+    """The last token before the AND or OR that ends the operand which begins at `first`; None where none does."""
+    i, cases = first, 0
+    while i < tokens.count and tokens.opener[i] == tokens.opener[first]:
+        if tokens.match[i] > i:
+            i = tokens.match[i] + 1
+            continue
+        if tokens.is_word(i, "case"):
+            cases += 1
+        elif cases and tokens.is_word(i, "end"):
+            cases -= 1
+        elif not cases:
+            if tokens.is_word(i, "and", "or"):
+                return i - 1 if i > first else None
+            if (
+                tokens.match[i] >= 0
+                or tokens.is_operator(i, ",")
+                or tokens.is_word(i, "when", "then", "else", "end", "between")
+                or tokens.clause[i] != tokens.clause[first]
+            ):
+                return None
+        i += 1
+    return None
 
 
 def _in_cast(tokens: Tokens, i: int) -> bool:
