@@ -212,6 +212,26 @@ def test_a_directory_that_exists_is_not_restored_into(filled, target, tmp_path):
     assert list((tmp_path / "there").iterdir()) == []
 
 
+def test_what_a_restore_left_unfinished_is_named_and_not_touched(filled, target, tmp_path):
+    filled.backup(target)
+    left = tmp_path / "there.restoring" / "wal"
+    left.mkdir(parents=True)
+    with pytest.raises(
+        StorageInUse, match=r"there\.restoring exists: another restore .* remove it if none is"
+    ):
+        kalamdb.restore(target, tmp_path / "there")
+
+    assert left.is_dir()
+    assert not (tmp_path / "there").exists()
+
+
+def test_a_link_that_leads_nowhere_is_not_restored_into(filled, target, tmp_path):
+    filled.backup(target)
+    (tmp_path / "there").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(StorageInUse, match="exists"):
+        kalamdb.restore(target, tmp_path / "there")
+
+
 def test_a_namespace_alone_goes_and_comes_back_beside_others(filled, target, other):
     filled.execute("CREATE NAMESPACE rest")
     filled.execute("CREATE TABLE rest.secret (id BIGINT PRIMARY KEY, canary TEXT)")
