@@ -297,8 +297,8 @@ PROOFS: dict[str, tuple[str, Callable[[int, int], Result]]] = {
         _counted(lambda seed, _: backups.prove_restores(seed)),
     ),
     "restoring-crashes": (
-        "the disk after every operation of kalamdb.restore(), times 8 losses: the directory whole, or none, and restored "
-        "again",
+        "the disk after every operation of kalamdb.restore(), times 8 losses: the directory whole, or none, and "
+        "restored again",
         _counted(lambda seed, _: restored_directories.prove(seed)),
     ),
     "removals": (
