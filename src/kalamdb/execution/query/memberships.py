@@ -20,6 +20,10 @@ from kalamdb.execution.query.tokens import Token, Tokens
 TOKENS_MAX = 200_000
 """Of a query in which subqueries of NOT IN, one in the other, were written three times each."""
 
+COMPARED_MAX = 100
+"""Items of a list that are compared by themselves. DataFusion plans a longer chain of OR for seconds, and minutes; a
+longer list stays as it is, and may meet another one for the same x."""
+
 _BEFORE_OPERAND = (
     "and", "or", "not", "when", "then", "else", "case", "where", "on", "having", "select", "distinct", "all",
     "qualify", "by",
@@ -68,10 +72,13 @@ def with_sound_memberships(
                     continue
                 written.append((found, _of_subquery(tokens, found)))
                 subqueries += 1
-            elif not all(_is_literal(tokens, *item) for item in tokens.arguments(found.opening)):
-                written.append((found, _of_list(tokens, found)))
             else:
-                continue
+                items = tokens.arguments(found.opening)
+                compared = [item for item in items if not _is_literal(tokens, *item)]
+                if not 0 < len(compared) <= COMPARED_MAX:
+                    continue
+                literals = [item for item in items if _is_literal(tokens, *item)]
+                written.append((found, _of_list(tokens, found, literals, compared)))
             begin = found.begin
         if not written:
             return tokens, subqueries
@@ -244,10 +251,9 @@ class _Writer:
         return self.words(")")
 
 
-def _of_list(tokens: Tokens, found: _Membership) -> list[Token]:
-    items = tokens.arguments(found.opening)
-    literals = [item for item in items if _is_literal(tokens, *item)]
-    others = [item for item in items if not _is_literal(tokens, *item)]
+def _of_list(
+    tokens: Tokens, found: _Membership, literals: list[tuple[int, int]], compared: list[tuple[int, int]]
+) -> list[Token]:
     writer = _Writer(tokens, found)
     writer.words("( not (" if found.negated else "(")
     if literals:
@@ -257,7 +263,7 @@ def _of_list(tokens: Tokens, found: _Membership) -> list[Token]:
                 writer.words(",")
             writer.written += [tokens.token(i) for i in range(first, last)]
         writer.words(")")
-    for number, (first, last) in enumerate(others):
+    for number, (first, last) in enumerate(compared):
         if number or literals:
             writer.words("or")
         writer.copy(found.begin, found.end).words("=").copy(first, last - 1)
