@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kalamcore.statements import OPERATOR, QUOTED, WORD
-from kalamdb.errors import StatementTooLarge
+from kalamdb.errors import NotSupportedError, StatementTooLarge
 from kalamdb.execution.query.tokens import Token, Tokens
 
 TOKENS_MAX = 200_000
@@ -56,7 +56,8 @@ def with_sound_memberships(
     """The same query, and how many subqueries were written otherwise. `is_volatile`: whether a function of this name
     answers anew at each call, so that it cannot be called twice for one.
 
-    Raises StatementTooLarge beyond TOKENS_MAX.
+    Raises StatementTooLarge beyond TOKENS_MAX, NotSupportedError for NOT IN with a subquery that names columns of the
+    query around it.
     """
     subqueries = 0
     while True:
@@ -68,7 +69,10 @@ def with_sound_memberships(
             if found is None or found.closing >= begin or _calls_volatile(tokens, found, is_volatile):
                 continue
             if tokens.is_word(found.opening + 1, "select", "with", "values"):
-                if not _null_matters(tokens, found):
+                matters = _null_matters(tokens, found)
+                if matters or found.negated or tokens.is_word(found.begin - 1, "not"):
+                    _check_alone(tokens, found)
+                if not matters:
                     continue
                 written.append((found, _of_subquery(tokens, found)))
                 subqueries += 1
@@ -195,6 +199,22 @@ def _null_matters(tokens: Tokens, found: _Membership) -> bool:
         first, last = opening, tokens.match[opening]
 
 
+def _check_alone(tokens: Tokens, found: _Membership) -> None:
+    """Raises NotSupportedError where the subquery names a column by a table that it does not read: DataFusion's join
+    takes a NULL of any row of it for one of the rows that belong to x."""
+    inside = range(found.opening + 1, found.closing)
+    read = {tokens.values[i] for i in inside if tokens.is_name(i) and tokens.clause[i] in ("from", "with")}
+    for i in inside:
+        qualifies = (
+            tokens.is_name(i) and tokens.is_operator(i + 1, ".") and not tokens.is_operator(i - 1, ".")
+        )
+        if qualifies and tokens.clause[i] != "from" and tokens.values[i] not in read:
+            raise NotSupportedError(
+                "NOT IN with a subquery that names columns of the query around it is not supported; use NOT EXISTS",
+                position=tokens.starts[i],
+            )
+
+
 def _in_case(tokens: Tokens, i: int) -> bool:
     """Whether a CASE of the same level is open before token `i`."""
     cases, at = 0, i - 1
@@ -284,5 +304,8 @@ def _of_subquery(tokens: Tokens, found: _Membership) -> list[Token]:
 
     writer = _Writer(tokens, found).words("( not (" if found.negated else "(")
     subject(row(writer).words("=")).words(") or ( cast ( null as boolean ) and ( (")
-    rows(subject(writer).words("is null and exists")).words(") or")
-    return row(writer).words("is null ) ) ) ) )" if found.negated else "is null ) ) ) )").written
+    # One row is enough to tell, and a join with one row is none that is refused for its size.
+    rows(subject(writer).words("is null and exists ( select true from")).words("as").name(_ANSWERED)
+    writer.words("limit 1 ) ) or")
+    row(writer).words("is null limit 1 ) ) ) )")
+    return writer.words(")").written if found.negated else writer.written
