@@ -121,7 +121,10 @@ def test_a_stream_may_go_to_a_transaction_and_be_empty_or_short(db: Any) -> None
     session.begin()
     assert session.insert("t", stream(notes([*range(500)]))).rowcount == 500
     session.rollback()
-    assert session.insert("t", stream(notes([])).cast(pa.schema({"id": "int64", "body": "string"}))).rowcount == 0
+    assert (
+        session.insert("t", stream(notes([])).cast(pa.schema({"id": "int64", "body": "string"}))).rowcount
+        == 0
+    )
     assert session.insert("t", stream(notes([1]))).rowcount == 1
 
     assert db.execute("SELECT id FROM t").fetchall() == [(1,)]

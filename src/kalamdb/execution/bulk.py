@@ -114,7 +114,9 @@ def _sorted(schema: TableSchema, stream: RowStream, context: Context) -> SortedR
     for batch in stream.batches():
         table = pa.Table.from_batches([batch])
         columns = {
-            name: _cast(schema, name, table.column(name), schema.columns[schema.position(name)].type, runs.num_rows)
+            name: _cast(
+                schema, name, table.column(name), schema.columns[schema.position(name)].type, runs.num_rows
+            )
             for name in table.column_names
         }
         if key.name not in columns:

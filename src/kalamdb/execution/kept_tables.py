@@ -1,4 +1,4 @@
-"""Arrow tables kept outside of memory: in a file without a name, which is gone when it is closed, or the process ends."""
+"""Arrow tables outside of memory: in a file without a name, gone when it is closed, or the process ends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from kalamdb.errors import StorageUnavailable
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_DIRECTORIES = ("/var/tmp",)  # noqa: S108 - on disk, where /tmp is often memory
+_ON_DISK = ("/var/tmp",)
+"""Where /tmp is, memory often is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +38,20 @@ class KeptTables:
         """Write one. Raises StorageUnavailable."""
         import pyarrow as pa
 
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, table.schema) as stream:
-            stream.write_table(table)
-        written = sink.getvalue()
         try:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(dir=_place(self._directory), buffering=0)  # type: ignore[assignment]  # noqa: SIM115 - closed by close()
                 assert self._file is not None
-            rest = memoryview(written)
-            while rest:
-                rest = rest[self._file.write(rest) :]
+            sink = pa.PythonFile(_All(self._file), "w")
+            with pa.ipc.new_stream(sink, table.schema) as stream:
+                stream.write_table(table)
+            end = self._file.tell()
         except OSError as error:
             raise StorageUnavailable(
                 f"rows cannot be kept in a temporary file: {error.strerror or error}; make room, or set TMPDIR"
             ) from None
-        kept = KeptTable(self._end, len(written), table.num_rows)
-        self._end += len(written)
+        kept = KeptTable(self._end, end - self._end, table.num_rows)
+        self._end = end
         return kept
 
     def read(self, kept: KeptTable) -> pa.Table:
@@ -73,9 +71,30 @@ class KeptTables:
             self._file = None
 
 
+class _All:
+    """Writes all that it is given, as what is not buffered may not; without a copy."""
+
+    closed = False
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def write(self, data: bytes) -> int:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+        return len(data)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def flush(self) -> None:
+        pass
+
+
 def _place(directory: str | None) -> str | None:
     if directory is not None and os.path.isdir(directory):
         return directory
     if "TMPDIR" in os.environ:
         return None
-    return next((one for one in _DIRECTORIES if os.access(one, os.W_OK | os.X_OK)), None)
+    return next((one for one in _ON_DISK if os.access(one, os.W_OK | os.X_OK)), None)

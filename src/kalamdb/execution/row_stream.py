@@ -87,4 +87,6 @@ def incoming(data: Any) -> Any:
     import pyarrow as pa
 
     # Of a reader of ours what it raises comes as it was raised, not as the text of it.
-    return RowStream(data if isinstance(data, pa.RecordBatchReader) else pa.RecordBatchReader.from_stream(data))
+    return RowStream(
+        data if isinstance(data, pa.RecordBatchReader) else pa.RecordBatchReader.from_stream(data)
+    )

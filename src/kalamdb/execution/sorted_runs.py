@@ -71,7 +71,7 @@ class SortedRuns:
             run.pieces.append(self._kept.keep(table.slice(start, rows)))
 
     def tables(self) -> Iterator[pa.Table]:
-        """All rows, in pieces, with their numbers; of equal keys the one that came first is first. As often as wanted."""
+        """All rows, in pieces, with their numbers; of equal keys the one that came first is first. May be repeated."""
         import pyarrow as pa
 
         cursors = [_Cursor(self._kept, run.pieces, self._key) for run in self._runs]

@@ -60,7 +60,7 @@ class DirectoryConnection:
         with self._session.subscribe(sql) as subscription:
             yield subscription
 
-    def insert(self, table: str, data: pa.Table, progress: Progress | None = None) -> int:
+    def insert(self, table: str, data: pa.RecordBatchReader, progress: Progress | None = None) -> int:
         """Write rows, all or none, and say how many."""
         return self._session.insert(table, data, progress=progress).rowcount
 
