@@ -40,8 +40,7 @@ class KeptTables:
 
         try:
             if self._file is None:
-                self._file = tempfile.TemporaryFile(dir=_place(self._directory), buffering=0)  # type: ignore[assignment]  # noqa: SIM115 - closed by close()
-                assert self._file is not None
+                self._file = tempfile.TemporaryFile(dir=_place(self._directory), buffering=0)  # noqa: SIM115 - closed by close()
             sink = pa.PythonFile(_All(self._file), "w")
             with pa.ipc.new_stream(sink, table.schema) as stream:
                 stream.write_table(table)
