@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import subprocess
 import sys
@@ -260,6 +261,17 @@ def test_standard_input_and_packed_files_and_files_without_a_header(table, tmp_p
     assert table("import", "t", "-", "--format", "ndjson", input='{"id": 3, "body": "c"}').exit_code == 0
     assert table("import", "t", str(bare), "--no-header").exit_code == 0
     assert [row["made"] for row in rows(table, "SELECT * FROM t ORDER BY id")] == ["here", "there", "here"]
+
+
+def test_a_pipe_that_has_a_name_is_read_as_a_file(table, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = subprocess.Popen(["sh", "-c", f"printf 'id,body\\n1,a\\nx,b\\n' > '{pipe}'"])
+    done = table("import", "t", str(pipe), "--format", "csv", "--skip-bad")
+    writer.wait()
+
+    assert "1 rows imported, 1 left out" in done.stderr
+    assert "line 3" in done.stderr
 
 
 def test_columns_of_parquet_are_checked_against_the_table(table, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ PACKED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4", ".br": "b
 
 
 class Source:
-    """A file of this name, `-` for standard input, which is kept in a temporary file where it is a pipe."""
+    """A file of this name, `-` for standard input; that, and a pipe that has a name, is kept in a temporary file."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -24,13 +24,16 @@ class Source:
         self.size = 0
         """Bytes as they are stored; 0 where that is not known."""
         self._unpacked: Any = None
-        if name == "-":
-            self._input = _kept(sys.stdin.buffer)
-        else:
-            try:
+        try:
+            if name == "-":
+                self._input = _kept(sys.stdin.buffer)
+            elif Path(name).is_fifo():
+                with open(name, "rb") as pipe:
+                    self._input = _kept(pipe)
+            else:
                 self.size = Path(name).stat().st_size
-            except OSError as error:
-                raise self.error(error) from None
+        except OSError as error:
+            raise self.error(error) from None
 
     def error(self, error: OSError) -> StorageUnavailable:
         """It cannot be read."""
