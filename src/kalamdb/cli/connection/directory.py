@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,8 +66,9 @@ class DirectoryConnection:
         return self._session.insert(table, data, progress=progress).rowcount
 
     def beside(self) -> DirectoryConnection:
-        """Another session of the same user."""
-        return DirectoryConnection(self.database, self._target, owner=False)
+        """Another session of the same user, in the same namespace."""
+        here = replace(self._target, namespace=self.namespace)
+        return DirectoryConnection(self.database, here, owner=False)
 
     def close(self) -> None:
         """Close the database, if it was opened for this connection."""
