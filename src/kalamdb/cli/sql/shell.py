@@ -166,7 +166,7 @@ class Shell:
         self.connection.close()
 
     def _took(self, answer: Answer, before: str) -> str:
-        return f"{before}{duration(answer.took_ms)}" if self.timing else ""
+        return f"{before}{duration(answer.took_ms)}" if self.timing and answer.took_ms else ""
 
     def _colours_errors(self) -> bool:
         return sys.stderr.isatty() and self.sink.look("off", "").colour
