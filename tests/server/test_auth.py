@@ -211,6 +211,29 @@ def test_no_tokens_come_from_a_log_in_that_was_logged_out(served: Served) -> Non
     assert {"LOG IN", "LOG OUT"} <= set(actions)
 
 
+def test_an_access_token_is_over_with_the_log_out(served: Served) -> None:
+    made, other = (log_in(served, "ann", PASSWORD).json() for _ in range(2))
+
+    def answers(call: str, token: str, **more: object) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {token}"}
+        return served.client().request("POST" if more else "GET", call, headers=headers, **more)
+
+    calls = (
+        ("/v1/api/sql?sql=SELECT 1", {}),
+        ("/v1/api/sql", {"json": {"sql": "SELECT 1"}}),
+        ("/v1/api/auth/me", {}),
+    )
+    for call, more in calls:
+        assert answers(call, made["access_token"], **more).status_code == 200
+
+    served.client().post("/v1/api/auth/logout", json={"refresh_token": made["refresh_token"]})
+
+    for call, more in calls:
+        answer = answers(call, made["access_token"], **more)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "TOKEN_EXPIRED")
+        assert answers(call, other["access_token"], **more).status_code == 200
+
+
 NO_BODIES = [
     b"{}",
     b"null",
