@@ -287,7 +287,7 @@ def test_whoever_is_served_again_may_log_in_again(notes: kalamdb.Database) -> No
 
 
 def test_a_hundred_log_ins_keep_nobody_from_reading(served: Served) -> None:
-    """S8: while a hundred log in, 99 of 100 SELECTs take less than a second, here with room for a busy machine."""
+    """S8: while a hundred log in, 99 of 100 SELECTs take less than a second."""
     sql(served, "ann", "SELECT id FROM app.notes WHERE id = 1")
     done = threading.Event()
 
@@ -312,4 +312,4 @@ def test_a_hundred_log_ins_keep_nobody_from_reading(served: Served) -> None:
     statuses = [answer.result() for answer in answers]
     assert set(statuses) <= {401, 429}
     assert statuses.count(401) > 10, "nothing was computed"
-    assert sorted(took_s)[int(len(took_s) * 0.99)] < 5.0
+    assert sorted(took_s)[int(len(took_s) * 0.99)] < 1.0
