@@ -19,8 +19,10 @@ void BlockCache::add(std::uint64_t segment, std::uint32_t block, std::shared_ptr
     std::uint64_t key = key_of(segment, block);
     if (entries_.contains(key)) return;
     std::size_t bytes = made->bytes();
-    turns_.push_front(key);
+    // Both have their memory before either has the key: without it nothing is changed.
+    std::list<std::uint64_t> turn{key};
     entries_[key].block = std::move(made);
+    turns_.splice(turns_.begin(), turn);
     bytes_ += bytes;
     give_up();
 }

@@ -76,6 +76,7 @@ def test_a_person_types_statements_and_leaves(talk: Talk) -> None:
 
 
 def test_ctrl_c_drops_a_line_and_ends_a_statement_and_ctrl_d_leaves(talk: Talk) -> None:
+    talk.until("default.*>")
     talk.process.send("SELECT nothing")
     talk.until("nothing")
     talk.process.sendintr()
