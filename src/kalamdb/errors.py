@@ -176,6 +176,13 @@ class UndefinedObject(ProgrammingError):
     sqlstate = "42704"
 
 
+class UndefinedBackup(ProgrammingError):
+    """No backup is in the place that RESTORE was given."""
+
+    code = "BACKUP_NOT_FOUND"
+    sqlstate = "42704"
+
+
 class DuplicateObject(ProgrammingError):
     """A namespace, table, view, column or function of this name exists."""
 

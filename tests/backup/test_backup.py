@@ -18,6 +18,7 @@ from kalamdb.errors import (
     InvalidDefinition,
     StorageInUse,
     StorageUnavailable,
+    UndefinedBackup,
     UndefinedNamespace,
 )
 from tests.backup.world import USERS, fill, shown
@@ -212,6 +213,26 @@ def test_a_directory_that_exists_is_not_restored_into(filled, target, tmp_path):
     assert list((tmp_path / "there").iterdir()) == []
 
 
+def test_what_a_restore_left_unfinished_is_named_and_not_touched(filled, target, tmp_path):
+    filled.backup(target)
+    left = tmp_path / "there.restoring" / "wal"
+    left.mkdir(parents=True)
+    with pytest.raises(
+        StorageInUse, match=r"there\.restoring exists: another restore .* remove it if none is"
+    ):
+        kalamdb.restore(target, tmp_path / "there")
+
+    assert left.is_dir()
+    assert not (tmp_path / "there").exists()
+
+
+def test_a_link_that_leads_nowhere_is_not_restored_into(filled, target, tmp_path):
+    filled.backup(target)
+    (tmp_path / "there").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(StorageInUse, match="exists"):
+        kalamdb.restore(target, tmp_path / "there")
+
+
 def test_a_namespace_alone_goes_and_comes_back_beside_others(filled, target, other):
     filled.execute("CREATE NAMESPACE rest")
     filled.execute("CREATE TABLE rest.secret (id BIGINT PRIMARY KEY, canary TEXT)")
@@ -255,7 +276,7 @@ def test_any_damage_refuses_the_restore_and_leaves_nothing(filled, target, tmp_p
             kalamdb.restore(target, tmp_path / f"restored-{number}")
         assert not (tmp_path / f"restored-{number}").exists()
         path.unlink()
-        with pytest.raises((Corruption, StorageUnavailable)):
+        with pytest.raises((Corruption, UndefinedBackup)):
             kalamdb.restore(target, tmp_path / f"restored-{number}")
         path.write_bytes(kept)
     kalamdb.restore(target, tmp_path / "whole")
@@ -341,8 +362,12 @@ def test_a_backup_of_a_database_in_memory_outlives_it(target, tmp_path):
 
 
 def test_where_there_is_no_backup_is_said(db, tmp_path):
-    with pytest.raises(StorageUnavailable, match="no backup in this place"):
+    with pytest.raises(UndefinedBackup, match="no backup in this place"):
         db.execute(f"RESTORE DATABASE FROM '{tmp_path}/nothing'")
+    with pytest.raises(UndefinedBackup, match="no backup in this place"):
+        kalamdb.restore(tmp_path / "nothing", tmp_path / "restored")
+
+    assert list(tmp_path.glob("restored*")) == []
 
 
 def test_places_that_the_settings_do_not_permit_are_refused(tmp_path):

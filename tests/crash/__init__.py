@@ -10,6 +10,7 @@
     buckets.py          every request of a flush, a compaction and reads of rows in a bucket that goes wrong
     bucket_crashes.py   the process dies between any two requests of a flush or a compaction
     backups.py          every operation of a backup and of a restore, with a power cut after it
+    restored_directories.py     every operation of kalamdb.restore(), with a power cut after it
     backups_beside_writers.py   backups while everything goes on: a prefix of the order of commits
     found_damage.py     damage planted in a database and in a backup: found by check, refused by a restore
     removals.py         every operation of a DROP and of an erasing, with a power cut after it

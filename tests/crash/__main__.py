@@ -44,6 +44,7 @@ from tests.crash import (
     power_loss,
     removals,
     replays,
+    restored_directories,
     segments,
     whole_tests,
 )
@@ -294,6 +295,11 @@ PROOFS: dict[str, tuple[str, Callable[[int, int], Result]]] = {
         "the disk after every operation of RESTORE DATABASE and RESTORE NAMESPACE, times 8 losses: all or nothing, "
         "and restored again",
         _counted(lambda seed, _: backups.prove_restores(seed)),
+    ),
+    "restoring-crashes": (
+        "the disk after every operation of kalamdb.restore(), times 8 losses: the directory whole, or none, and "
+        "restored again",
+        _counted(lambda seed, _: restored_directories.prove(seed)),
     ),
     "removals": (
         "the disk after every operation of DROP TABLE, DROP NAMESPACE and ERASE USER DATA of rows in all tiers, times "

@@ -15,7 +15,7 @@ from unittest import mock
 from kalamcore.system import FileSystem
 from kalamdb.database import Database
 from kalamdb.engine.backup.target import DESCRIPTIONS, PIECES
-from kalamdb.errors import Error, StorageUnavailable
+from kalamdb.errors import Error, UndefinedBackup
 from kalamdb.schema import TableKind
 from kalamdb.storage import Storages
 from kalamdb.storage.filesystem import FilesystemBackend
@@ -25,7 +25,6 @@ from tests.crash.cold import Figures, Rows, files_below, open_database, orphans,
 from tests.crash.cut_disks import CutDisks
 
 TARGET = "/backups"
-NO_BACKUP = "there is no backup in this place"
 
 OTHER = "/other"
 RESTORES = {
@@ -169,9 +168,7 @@ def restored(disk: FileSystem, directory: str) -> tuple[Names, Rows] | None:
     try:
         db.execute(f"RESTORE DATABASE FROM '{TARGET}'")
         return contents(db)
-    except StorageUnavailable as error:
-        if NO_BACKUP not in str(error):
-            raise
+    except UndefinedBackup:
         return None
     finally:
         db.close()

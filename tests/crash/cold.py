@@ -43,11 +43,18 @@ _openings = itertools.count(1)
 """Seeds: two openings of one database with the same would give the same ids to their jobs."""
 
 
-def open_database(files: FileSystem, now_us: int = EPOCH_US, directory: str = DIRECTORY) -> Database:
+def open_database(
+    files: FileSystem,
+    now_us: int = EPOCH_US,
+    directory: str = DIRECTORY,
+    *,
+    settings: Settings = SETTINGS,
+    access: str = "own",
+) -> Database:
     """A database on `files` whose segments have three rows, and whose leftovers go at once. Users are flushed together,
     what is shared by itself."""
     random_source = RandomSource.seeded(next(_openings))
-    db = Database(files, directory, SETTINGS, clock=Clock.manual(now_us), random=random_source)
+    db = Database(files, directory, settings, clock=Clock.manual(now_us), random=random_source, access=access)
     db.cold.row_group_rows = 3
     db.cold.segment_bytes_max = 1
     db.cold.grace_s = 0.0

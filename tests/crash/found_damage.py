@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import kalamdb
-from kalamdb.errors import Corruption, Error, StorageUnavailable, UnknownFormat
+from kalamdb.errors import Corruption, Error, UndefinedBackup, UnknownFormat
 from tests.backup.world import fill, shown
 from tests.crash.failures import Figures
 
@@ -121,7 +121,7 @@ def prove_restored(seed: int, step: int = 1) -> Figures:
                     with planted(path, changed):
                         try:
                             db.execute(f"RESTORE DATABASE FROM '{target}'")
-                        except (Corruption, StorageUnavailable, UnknownFormat):
+                        except (Corruption, UndefinedBackup, UnknownFormat):
                             figures.outcomes["refused"] += 1
                         except Error as error:
                             figures.find(f"{where}: ended with {error.code}: {error}")

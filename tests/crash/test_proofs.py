@@ -26,6 +26,7 @@ from tests.crash import (
     power_loss,
     removals,
     replays,
+    restored_directories,
     segments,
 )
 from tests.crash.history import History
@@ -157,6 +158,12 @@ def test_a_power_cut_within_a_backup_leaves_a_whole_one_or_the_one_before(seed: 
 def test_a_power_cut_within_a_restore_leaves_all_or_nothing(seed: int) -> None:
     figures = backups.prove_restores(seed, every=151)
     assert figures.outcomes["database: all of it"]
+    assert not figures.wrong, figures.findings
+
+
+def test_a_power_cut_within_the_making_of_a_directory_leaves_it_whole_or_not_there(seed: int) -> None:
+    figures = restored_directories.prove(seed, every=251)
+    assert figures.outcomes["durability full: the directory"]
     assert not figures.wrong, figures.findings
 
 

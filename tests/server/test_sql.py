@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.server.serving import Served, sql
@@ -102,6 +104,16 @@ def test_errors_have_their_status_and_code(
     assert answer.status_code == status
     assert answer.json()["error"]["code"] == code
     assert answer.json()["error"]["details"]["error"] == name
+
+
+def test_a_restore_from_a_place_without_a_backup_is_the_statements_fault(
+    served: Served, tmp_path: Path
+) -> None:
+    answer = sql(served, "dora", f"RESTORE DATABASE FROM '{tmp_path}/nothing'")
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "BACKUP_NOT_FOUND"
+    assert answer.json()["error"]["details"]["error"] == "UndefinedBackup"
 
 
 def test_a_syntax_error_tells_where_it_is(served: Served) -> None:

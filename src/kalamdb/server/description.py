@@ -51,6 +51,7 @@ STATEMENT: Errors = (
     errors.InvalidParameter,
     errors.ParametersWithBatch,
     errors.UndefinedTable,
+    errors.UndefinedBackup,
     errors.StatementTimeout,
     refusals.ResultTooLarge,
 )

@@ -50,6 +50,7 @@ ANSWERS: dict[type[BaseException], Told] = {
     errors.InvalidParameter: Told(400),
     errors.ParametersWithBatch: Told(400),
     errors.UndefinedTable: Told(400),
+    errors.UndefinedBackup: Told(400),
     errors.StatementTimeout: Told(408),
     errors.SerializationFailure: Told(409),
     # Who sends it.

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from kalamdb.engine.backup.description import Backup, Chunk, decode_backup, encode_backup
 from kalamdb.engine.segments.checksums import checksum
-from kalamdb.errors import Corruption, StorageConflict, StorageInUse, StorageUnavailable
+from kalamdb.errors import Corruption, StorageConflict, StorageInUse, UndefinedBackup
 from kalamdb.storage import StorageBackend
 
 PIECES, DESCRIPTIONS = "pieces", "backups"
@@ -35,10 +35,10 @@ class BackupTarget:
         return None if number == 0 else self._read(number)
 
     def require_newest(self) -> Backup:
-        """Raises StorageUnavailable where there is none."""
+        """Raises UndefinedBackup where there is none."""
         found = self.newest()
         if found is None:
-            raise StorageUnavailable("there is no backup in this place; give the URI that BACKUP was given")
+            raise UndefinedBackup("there is no backup in this place; give the URI that BACKUP was given")
         return found
 
     def check_owner(self, database_id: str, namespace: str | None) -> None:

@@ -31,6 +31,7 @@ from kalamdb.errors import (
     InvalidSyntax,
     NotSupportedError,
     ResourcesExceeded,
+    UndefinedColumn,
     UndefinedFunction,
     UndefinedTable,
 )
@@ -38,6 +39,7 @@ from kalamdb.execution.query.bounds import ARRAYS, SERIES
 from kalamdb.execution.query.errors import plain, translate
 from kalamdb.execution.query.functions import BOUNDED, HIDDEN, QueryFunctions, Running
 from kalamdb.execution.query.guard import (
+    check_forms,
     check_joins,
     check_nesting,
     check_query,
@@ -45,6 +47,7 @@ from kalamdb.execution.query.guard import (
     has_unbounded_join,
     references,
 )
+from kalamdb.execution.query.memberships import with_sound_memberships
 from kalamdb.execution.query.normalize import normal_array, normal_batch, normal_schema, normal_type
 from kalamdb.execution.query.parameters import bind
 from kalamdb.execution.query.provider import (
@@ -240,6 +243,7 @@ class _Statement:
         self.parameters: Sequence[object] = ()
         self.values: dict[str, pa.Scalar] = {}
         self.weights: dict[str, int] = {}
+        self.subqueries_copied = 0
 
     def read(self, sql: str, parameters: Sequence[object]) -> None:
         """Scan and rewrite the text."""
@@ -274,14 +278,25 @@ class _Statement:
                 ):
                     failure.position = self.tokens.position_of(self.reading.failed_name or "")
                 return translate(failure, self.tokens)
-        return translate(error, self.tokens)
+        told = translate(error, self.tokens)
+        if self.subqueries_copied and isinstance(told, UndefinedColumn):
+            told = UndefinedColumn(
+                f"{told.message}, or it is of the query around a subquery of NOT IN that stands beside OR: there use "
+                "NOT EXISTS",
+                position=told.position,
+            )
+        return told
 
     def _rewritten(self, sql: str, scan: statements.Scan) -> Query:
         check_query(scan)
         tokens = Tokens(scan).read(sql)
         self.tokens = tokens
         check_tokens(tokens)
+        check_forms(tokens)
         check_nesting(tokens)
+        tokens, copied = with_sound_memberships(tokens, sql, self.functions.is_volatile)
+        self.subqueries_copied += copied
+        self.tokens = tokens
         words = words_of(scan, tokens)
         self.reading.words = words
         return rewrite(sql, tokens, words, self.functions, self.running, self.parameters, self._columns_of)

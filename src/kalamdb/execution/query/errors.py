@@ -68,6 +68,8 @@ _found = re.compile(
     re.DOTALL,
 )
 _place = re.compile(r" at Line: (\d+), Column: (\d+)")
+_unplanned_subquery = re.compile(r"Physical plan does not support logical expression (InSubquery|Exists)\b")
+_SUBQUERIES = {"InSubquery": "IN with a subquery", "Exists": "EXISTS"}
 _cast_string = re.compile(r"Cannot cast string '(.*)' to value of (.+?) type", re.DOTALL)
 _cast_value = re.compile(r"Can't cast value (\S+) to type (\S+)")
 _overflow = re.compile(
@@ -162,6 +164,14 @@ def _from_message(message: str, tokens: Tokens | None) -> Error:
         return ProgrammingError(
             f'column reference "{name}" is ambiguous; write it with its table',
             position=_position(tokens, name),
+        )
+    if "null_aware anti join only supports" in message:
+        return NotSupportedError(
+            "NOT IN with a subquery that names columns of the query around it is not supported; use NOT EXISTS"
+        )
+    if found := _unplanned_subquery.search(message):
+        return NotSupportedError(
+            f"{_SUBQUERIES[found[1]]} is not supported in this place; use it in WHERE, or join"
         )
     if "Divide by zero" in message:
         return DivisionByZero("division by zero")

@@ -31,6 +31,8 @@ BATCH_BYTES_MAX = 128 * 1024 * 1024
 """How much they may make for one batch of rows."""
 
 BOUNDED = frozenset({"repeat", "lpad", "rpad", "replace"})
+VOLATILE = frozenset({"random", "rand", "uuid"})
+"""DataFusion's own that give a new result for each row."""
 UNAVAILABLE = ("input_file_name", "file_row_index", "with_metadata", "version")
 
 
@@ -58,6 +60,11 @@ class QueryFunctions:
         for name in UNAVAILABLE:
             session.deregister_udf(name)
         _offer_bounded(session)
+
+    def is_volatile(self, name: str) -> bool:
+        """Whether a function of this name, folded, gives a new result at each call."""
+        function = self.registry.get(name)
+        return name in VOLATILE if function is None else function.volatility == "volatile"
 
     def begin(self, context: FunctionContext) -> Running:
         """A statement starts; `end` must follow."""

@@ -55,6 +55,52 @@ def check_tokens(tokens: Tokens) -> None:
             )
 
 
+def check_forms(tokens: Tokens) -> None:
+    """Raises NotSupportedError for what DataFusion would answer wrongly and is not written otherwise here."""
+    for i in range(tokens.count):
+        if (
+            tokens.clause[i] == "set"
+            and tokens.is_word(i, "intersect", "except")
+            and tokens.is_word(i + 1, "all")
+        ):
+            word = str(tokens.values[i]).upper()
+            raise NotSupportedError(
+                f"{word} ALL is not supported; use {word}, whose rows are distinct. To count equal rows, number them "
+                "on both sides: row_number() OVER (PARTITION BY …)",
+                position=tokens.starts[i],
+            )
+        if tokens.is_word(i, "join") and (side := _outer_right(tokens, i)) and _joins_by_name(tokens, i):
+            raise NotSupportedError(
+                f"{side} JOIN with USING or NATURAL is not supported; use ON, and COALESCE(a.id, b.id) for the column "
+                "of both",
+                position=tokens.starts[i],
+            )
+
+
+def _outer_right(tokens: Tokens, join: int) -> str:
+    """RIGHT or FULL, if the join keeps rows of its right side that have no partner."""
+    side = join - 1 - tokens.is_word(join - 1, "outer")
+    return str(tokens.values[side]).upper() if tokens.is_word(side, "right", "full") else ""
+
+
+def _joins_by_name(tokens: Tokens, join: int) -> bool:
+    side = join - 1 - tokens.is_word(join - 1, "outer")
+    if tokens.is_word(side - 1, "natural"):
+        return True
+    i, inner = join + 1, 0
+    while i < tokens.count and tokens.opener[i] == tokens.opener[join]:
+        if tokens.is_word(i, "join") and not tokens.is_word(i - 1, "cross"):
+            inner += 1
+        elif tokens.is_word(i, "on", "using"):
+            if inner == 0:
+                return tokens.is_word(i, "using")
+            inner -= 1
+        elif tokens.clause[i] not in ("from", "on", "using"):
+            return False
+        i = tokens.match[i] + 1 if tokens.match[i] > i else i + 1
+    return False
+
+
 def check_nesting(tokens: Tokens) -> None:
     """Raises StatementTooLarge beyond SUBQUERY_DEPTH_MAX."""
     depths = [0] * tokens.count

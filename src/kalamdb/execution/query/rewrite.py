@@ -16,6 +16,7 @@ from kalamdb.execution.query.calls import Calls
 from kalamdb.execution.query.functions import QueryFunctions, Running
 from kalamdb.execution.query.json_operators import FUNCTIONS as JSON_OPERATORS
 from kalamdb.execution.query.json_operators import rewrite_json_operators
+from kalamdb.execution.query.memberships import ends_between
 from kalamdb.execution.query.select_lists import SYSTEM_COLUMNS, rewrite_select_lists
 from kalamdb.execution.query.tokens import Tokens
 
@@ -130,21 +131,9 @@ def _after_and_or(tokens: Tokens, last: int) -> int | None:
             if tokens.is_word(i, *_BEFORE_OPERAND) and not tokens.is_word(i + 1, "in", "like", "ilike"):
                 break
         i -= 1
-    if tokens.is_word(i, "and") and _ends_between(tokens, i):
+    if tokens.is_word(i, "and") and ends_between(tokens, i):
         return None
     return i + 1 if i < last else None
-
-
-def _ends_between(tokens: Tokens, i: int) -> bool:
-    """Whether the AND at `i` is that of a BETWEEN."""
-    before = i - 1
-    while before >= 0 and tokens.opener[before] == tokens.opener[i]:
-        if tokens.is_word(before, "between"):
-            return True
-        if tokens.is_word(before, "and", "or", "where", "on", "having", "when", "select"):
-            return False
-        before -= 1
-    return False
 
 
 def _before_and_or(tokens: Tokens, first: int) -> int | None:

@@ -7,7 +7,12 @@ that an error in the printed text can be shown in the original.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from kalamcore.statements import BYTES, OPERATOR, PARAMETER, QUOTED, STRING, WORD, Scan
+
+Token = tuple[int, int, int, object]
+"""Kind, first and one past the last character, value: as the scanner tells."""
 
 _OPENING = {"(": ")", "[": "]", "{": "}"}
 _CLOSING = frozenset(_OPENING.values())
@@ -34,7 +39,9 @@ class Tokens:
     )  # fmt: skip
 
     def __init__(self, scan: Scan, first: int = 0) -> None:
-        tokens = scan.tokens[first:]
+        self._begin(scan.tokens[first:])
+
+    def _begin(self, tokens: list[Token]) -> None:
         while tokens and tokens[-1][0] == OPERATOR and tokens[-1][3] == ";":
             tokens.pop()
         self.count = len(tokens)
@@ -107,6 +114,23 @@ class Tokens:
             return not (self.kinds[i - 1] == OPERATOR and previous == "*")
         return not (self.kinds[i - 1] == WORD and previous == "as")
 
+    def token(self, i: int) -> Token:
+        """Token i as the scanner told it."""
+        return self.kinds[i], self.starts[i], self.stops[i], self.values[i]
+
+    def replaced(self, spans: Iterable[tuple[int, int, list[Token]]]) -> Tokens:
+        """Others in the place of the tokens `first` to `last`, both included, of each span in order; to be read."""
+        tokens: list[Token] = []
+        at = 0
+        for first, last, others in spans:
+            tokens += [self.token(i) for i in range(at, first)]
+            tokens += others
+            at = last + 1
+        tokens += [self.token(i) for i in range(at, self.count)]
+        changed = Tokens.__new__(Tokens)
+        changed._begin(tokens)
+        return changed
+
     def is_word(self, i: int, *words: str) -> bool:
         """Whether token i is one of these unquoted words."""
         return 0 <= i < self.count and self.kinds[i] == WORD and self.values[i] in words
@@ -141,7 +165,7 @@ class Tokens:
         """The tokens `first` to `last` as they were written, comments left out and words folded."""
         parts = []
         for i in range(first, last + 1):
-            if i > first and self.starts[i] > self.stops[i - 1]:
+            if i > first and self.starts[i] != self.stops[i - 1]:
                 parts.append(" ")
             parts.append(self._written[i])
         return "".join(parts)
@@ -151,7 +175,7 @@ class Tokens:
         parts: list[str] = []
         end = -1
         for i in range(self.count):
-            if i and (self.starts[i] > end or self.kinds[i] == STRING):
+            if i and (self.starts[i] != end or self.kinds[i] == STRING):
                 parts.append(" ")
             parts.append(self.before[i])
             parts.append(self.texts[i])
@@ -163,7 +187,7 @@ class Tokens:
         """The original position, in characters, of a place in the printed text."""
         printed, end = 0, -1
         for i in range(self.count):
-            if i and (self.starts[i] > end or self.kinds[i] == STRING):
+            if i and (self.starts[i] != end or self.kinds[i] == STRING):
                 printed += 1
             printed += len(self.before[i]) + len(self.texts[i]) + len(self.after[i])
             if offset < printed:
