@@ -414,8 +414,15 @@ def test_a_forked_child_has_no_jobs_and_leaves_its_parents_alone(tmp_path):
 
 
 def test_policies_are_followed_while_a_table_has_one(tmp_path):
+    # Those of a database that another test has not closed are none of this one's.
+    before = set(threading.enumerate())
+
     def threads():
-        return [thread for thread in threading.enumerate() if thread.name == "kalamdb-policies"]
+        return [
+            thread
+            for thread in threading.enumerate()
+            if thread.name == "kalamdb-policies" and thread not in before
+        ]
 
     flushed = threading.Event()
     with kalamdb.open(tmp_path / "data") as db:

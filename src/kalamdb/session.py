@@ -632,12 +632,15 @@ class Session:
         """Insert rows into `table` (`name` or `namespace.name`), all of them or none.
 
         `data`: anything with `__arrow_c_stream__` or `__arrow_c_array__` (pyarrow, pandas, Polars), matched by column
-        name, or a list of dicts. Columns that are not in it take their defaults.
-        An Arrow table of 200,000 rows or 32 MB and more, outside of a transaction, goes to a hot segment at once,
-        always durable as by "full". `progress` is called on the way with the rows that were written and the rows in
-        all; what it raises then ends the load, and nothing is there of it.
+        name, or a list of dicts. Columns that are not in it take their defaults. A stream (`__arrow_c_stream__` without
+        a length, as pyarrow.RecordBatchReader) is read by pieces: its rows wait, sorted, in a temporary file of the
+        database's directory, and memory holds some of them; within a transaction, and for a STREAM table, all.
+        An Arrow table or stream of 200,000 rows or 32 MB and more, outside of a transaction, goes to a hot segment at
+        once, always durable as by "full". `progress` is called on the way with the rows that were written and the rows
+        in all; what it raises then ends the load, and nothing is there of it.
         """
         from kalamdb.execution.bulk import insert_data
+        from kalamdb.execution.row_stream import RowStream, incoming
         from kalamdb.sql.names import TableName
 
         started = time.perf_counter_ns()
@@ -647,11 +650,15 @@ class Session:
         target = TableName(name, namespace or None)
         self._keep_rights()
         parsed = ParsedStatement(None, (), None)  # type: ignore[arg-type]
+        rows = incoming(data)
         try:
-            result = self._run(parsed, lambda context: insert_data(target, data, context, progress), ())
+            result = self._run(parsed, lambda context: insert_data(target, rows, context, progress), ())
         except Error as error:
             self._note_refusal(error, BulkInsert(table))
             raise
+        finally:
+            if isinstance(rows, RowStream):
+                rows.close()
         result.took_ms = (time.perf_counter_ns() - started) / 1e6
         return result
 

@@ -68,6 +68,48 @@ def test_no_token_revocation(db, change):
         db.front_door.log_in("ann", PASSWORD, ADDRESS)
 
 
+def test_a_log_out_ends_every_access_token_that_came_from_the_log_in(db):
+    door = db.front_door
+    made = [door.log_in("ann", PASSWORD, ADDRESS)]
+    made += [door.refresh(made[-1].refresh_token.text, ADDRESS)]
+    made += [door.refresh(made[-1].refresh_token.text, ADDRESS)]
+    other = door.log_in("ann", PASSWORD, ADDRESS)
+    for one in made[:2]:
+        assert db.session_by_token(one.access_token.text, ADDRESS).user == "ann"
+
+    door.log_out(made[-1].refresh_token.text, ADDRESS)
+
+    for one in made:
+        with pytest.raises(TokenExpired):
+            db.session_by_token(one.access_token.text, ADDRESS)
+    assert db.session_by_token(other.access_token.text, ADDRESS).user == "ann"
+
+
+def test_a_refresh_token_that_is_used_twice_ends_the_access_tokens_too(db):
+    door = db.front_door
+    first = door.log_in("ann", PASSWORD, ADDRESS)
+    second = door.refresh(first.refresh_token.text, ADDRESS)
+    db.session_by_token(second.access_token.text, ADDRESS)
+
+    with pytest.raises(RefreshTokenReused):
+        door.refresh(first.refresh_token.text, ADDRESS)
+
+    for one in (first, second):
+        with pytest.raises(TokenExpired):
+            db.session_by_token(one.access_token.text, ADDRESS)
+
+
+def test_what_was_logged_out_stays_so_when_the_database_is_opened_again(tmp_path):
+    with kalamdb.open(tmp_path / "d") as db:
+        db.execute(f"CREATE USER ann PASSWORD '{PASSWORD}'")
+        out, kept = (db.front_door.log_in("ann", PASSWORD, ADDRESS) for _ in range(2))
+        db.front_door.log_out(out.refresh_token.text, ADDRESS)
+    with kalamdb.open(tmp_path / "d") as db:
+        with pytest.raises(TokenExpired):
+            db.session_by_token(out.access_token.text, ADDRESS)
+        assert db.session_by_token(kept.access_token.text, ADDRESS).user == "ann"
+
+
 def test_a_deletion_holds_for_open_sessions_of_tokens(db):
     session = db.session_by_token(db.front_door.log_in("ann", PASSWORD, ADDRESS).access_token.text, ADDRESS)
     db.execute("DROP USER ann")

@@ -55,7 +55,13 @@ def door(world, users, time) -> SimpleNamespace:
         limits=LoginLimits(now=time),
         slots=HashingSlots(2, timeout_s=60),
     )
-    verifier = TokenVerifier([own_issuer("kalamdb", key)], audience="kalamdb", user_of=users.user, now=time)
+    verifier = TokenVerifier(
+        [own_issuer("kalamdb", key)],
+        audience="kalamdb",
+        user_of=users.user,
+        family_is_open=refresh_tokens.is_open,
+        now=time,
+    )
     return SimpleNamespace(login=login, verifier=verifier, passwords=passwords, refresh=refresh_tokens)
 
 

@@ -172,6 +172,33 @@ def test_a_log_out_ends_the_family(tokens, users, world):
     assert families(world) == 0
 
 
+def test_every_end_of_a_family_is_told_once_it_is_there_for_all(users, world, time):
+    ended: list[tuple[str, bool]] = []
+    tokens = RefreshTokens(
+        world.engine,
+        ttl=TTL,
+        now=time.instant,
+        on_end=lambda family: ended.append((family, tokens.is_open(family))),
+    )
+    made = [tokens.issue(users.states["alice"]) for _ in range(5)]
+    assert all(tokens.is_open(one.family) for one in made)
+    assert len({one.family for one in made}) == 5
+
+    tokens.revoke(made[0].text)
+    _, later = tokens.rotate(made[1].text, users.user)
+    assert (later.family, tokens.is_open(later.family)) == (made[1].family, True)
+    with pytest.raises(RefreshTokenReused):
+        tokens.rotate(made[1].text, users.user)
+    users.change("alice", auth_epoch=1)
+    assert dead(tokens, users, made[2].text)
+    time.go(TTL.total_seconds())
+    tokens.prune()
+
+    assert ended[:3] == [(one.family, False) for one in made[:3]]
+    assert sorted(ended[3:]) == sorted((one.family, False) for one in made[3:])
+    assert not any(one.family in one.text for one in made)
+
+
 def test_a_log_out_with_an_old_token_is_a_reuse(tokens, users, world):
     text = tokens.issue(users.states["alice"]).text
     tokens.rotate(text, users.user)

@@ -46,3 +46,22 @@ def test_it_is_bounded_and_keeps_what_is_used():
     assert len(cache) == 10
     assert cache.find(b"999", START) is not None
     assert cache.find(b"1", START) is None
+
+
+def test_an_ended_family_is_forgotten_and_what_was_asked_before_it_ended():
+    cache = TokenCache()
+    before = cache.epoch
+    one, other = (Identity("alice", Role.USER, "kalamdb", "0.a", START + 60, 0, family=name) for name in "ab")
+    for digest, found in ((b"1", one), (b"2", one), (b"3", other), (b"4", identity())):
+        cache.keep(digest, found, before)
+
+    cache.forget_family("a")
+    cache.keep(b"5", one, before)
+
+    assert [cache.find(digest, START) for digest in (b"1", b"2", b"3", b"4", b"5")] == [
+        None,
+        None,
+        other,
+        identity(),
+        None,
+    ]

@@ -791,6 +791,86 @@ def test_threads_agree_on_a_deletion(issuer, verifier, users):
         assert "taken after" not in {answer.result() for answer in answers}
 
 
+# What came from one log-in
+
+
+@pytest.fixture
+def open_families() -> set[str]:
+    return {"one", "other"}
+
+
+@pytest.fixture
+def of_families(time, users, open_families) -> TokenVerifier:
+    """Takes tokens of these families, and those of `app`, which share a secret."""
+    app = Issuer("app", frozenset({"HS256"}), OneKey(secret_key(FOREIGN_SECRET, "it").verifying))
+    return TokenVerifier(
+        [own_issuer("kalamdb", secret_key(SECRET, "it")), app],
+        audience="kalamdb",
+        user_of=users.user,
+        family_is_open=open_families.__contains__,
+        now=time,
+    )
+
+
+def test_a_token_ends_with_its_family(issuer, of_families, users, open_families):
+    alice = users.states["alice"]
+    first, second = issuer.issue(alice, "one").text, issuer.issue(alice, "one").text
+    kept = [issuer.issue(alice, "other").text, issuer.issue(alice).text]
+    identity = of_families.verify(first)
+    assert identity.family == "one"
+    assert [of_families.verify(text).family for text in kept] == ["other", None]
+
+    open_families.remove("one")
+    of_families.end_family("one")
+
+    # Known or never seen, and a connection that stays open.
+    assert of_families.known(first) is None
+    refused(of_families, first, TokenExpired)
+    refused(of_families, second, TokenExpired)
+    with pytest.raises(TokenExpired):
+        of_families.check_again(identity)
+    # What came from other log-ins is known as before.
+    for text in kept:
+        found = of_families.known(text)
+        assert found is not None
+        assert of_families.check_again(found) == found
+
+
+def test_an_end_during_a_check_is_not_lost(issuer, users, time):
+    token = issuer.issue(users.states["alice"], "one").text
+    asked: list[str] = []
+
+    def is_open(family: str) -> bool:
+        # Open when it was asked for, ended before the answer was kept.
+        asked.append(family)
+        if len(asked) == 1:
+            verifier.end_family(family)
+            return True
+        return False
+
+    verifier = TokenVerifier(
+        [own_issuer("kalamdb", secret_key(SECRET, "it"))],
+        audience="kalamdb",
+        user_of=users.user,
+        family_is_open=is_open,
+        now=time,
+    )
+
+    verifier.verify(token)
+    refused(verifier, token, TokenExpired)
+
+
+@pytest.mark.parametrize("family", ["nobody's", "", "one\0", 1, True, ["one"], {"one": 1}])
+def test_a_family_that_there_is_not_is_none(of_families, family):
+    refused(of_families, hs256(HEADER, claims(sid=family), SECRET), TokenExpired)
+
+
+def test_a_session_of_another_issuer_is_its_own_affair(of_families):
+    found = of_families.verify(hs256(HEADER, foreign_claims(sid="nobody's"), FOREIGN_SECRET))
+
+    assert (found.user, found.family) == ("alice", None)
+
+
 # Refresh tokens are others
 
 

@@ -211,6 +211,29 @@ def test_no_tokens_come_from_a_log_in_that_was_logged_out(served: Served) -> Non
     assert {"LOG IN", "LOG OUT"} <= set(actions)
 
 
+def test_an_access_token_is_over_with_the_log_out(served: Served) -> None:
+    made, other = (log_in(served, "ann", PASSWORD).json() for _ in range(2))
+
+    def answers(call: str, token: str, **more: object) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {token}"}
+        return served.client().request("POST" if more else "GET", call, headers=headers, **more)
+
+    calls = (
+        ("/v1/api/sql?sql=SELECT 1", {}),
+        ("/v1/api/sql", {"json": {"sql": "SELECT 1"}}),
+        ("/v1/api/auth/me", {}),
+    )
+    for call, more in calls:
+        assert answers(call, made["access_token"], **more).status_code == 200
+
+    served.client().post("/v1/api/auth/logout", json={"refresh_token": made["refresh_token"]})
+
+    for call, more in calls:
+        answer = answers(call, made["access_token"], **more)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (401, "TOKEN_EXPIRED")
+        assert answers(call, other["access_token"], **more).status_code == 200
+
+
 NO_BODIES = [
     b"{}",
     b"null",
@@ -264,7 +287,7 @@ def test_whoever_is_served_again_may_log_in_again(notes: kalamdb.Database) -> No
 
 
 def test_a_hundred_log_ins_keep_nobody_from_reading(served: Served) -> None:
-    """S8: while a hundred log in, 99 of 100 SELECTs take less than a second, here with room for a busy machine."""
+    """S8: while a hundred log in, 99 of 100 SELECTs take less than a second."""
     sql(served, "ann", "SELECT id FROM app.notes WHERE id = 1")
     done = threading.Event()
 
@@ -289,4 +312,4 @@ def test_a_hundred_log_ins_keep_nobody_from_reading(served: Served) -> None:
     statuses = [answer.result() for answer in answers]
     assert set(statuses) <= {401, 429}
     assert statuses.count(401) > 10, "nothing was computed"
-    assert sorted(took_s)[int(len(took_s) * 0.99)] < 5.0
+    assert sorted(took_s)[int(len(took_s) * 0.99)] < 1.0

@@ -1,5 +1,7 @@
 """Sessions kept for statements that are answered at once: each request finds one as new."""
 
+from collections.abc import Iterator
+
 import pytest
 
 import kalamdb
@@ -11,7 +13,7 @@ from kalamdb.server.kept_sessions import KeptSessions
 
 
 @pytest.fixture
-def db() -> kalamdb.Database:
+def db() -> Iterator[kalamdb.Database]:
     db = kalamdb.open(":memory:")
     for name in ("app", "other"):
         db.execute(f"CREATE NAMESPACE {name}")
@@ -20,7 +22,8 @@ def db() -> kalamdb.Database:
         )
         db.execute(f"INSERT INTO {name}.notes VALUES (1, '{name}')")
     db.execute("CREATE USER ann WITH ROLE user")
-    return db
+    yield db
+    db.close()
 
 
 def identity(db: kalamdb.Database, user: str) -> Identity:

@@ -67,15 +67,18 @@ class FrontDoor:
         self._slots = slots
         key = ServerSecret(files, directory, environment, key_file=settings.jwt_key_file).key()
         users = AccountLogin(accounts, now)
+        self._refresh_tokens = RefreshTokens(
+            engine, ttl=datetime.timedelta(days=settings.refresh_token_ttl_d), now=now, on_end=self._ended
+        )
+        self.when_ended: list[Callable[[str], None]] = []
+        """Each is told of a family of tokens that is not good any more, by any thread, once no check takes them."""
         self.verifier = TokenVerifier(
             [own_issuer(settings.jwt_issuer, key), *foreign_issuers(settings.trusted_issuers, environment)],
             audience=settings.jwt_audience,
             user_of=users.user,
+            family_is_open=self._refresh_tokens.is_open,
             create_user=self._create_user if settings.create_foreign_users else None,
             now=unix_s,
-        )
-        self._refresh_tokens = RefreshTokens(
-            engine, ttl=datetime.timedelta(days=settings.refresh_token_ttl_d), now=now
         )
         self._limits = LoginLimits()
         self.tokens = TokenIssuer(
@@ -163,6 +166,11 @@ class FrontDoor:
     def forgive(self, user: str) -> None:
         """Forget failed log-ins of a user: there is a new password."""
         self._limits.forgive(user)
+
+    def _ended(self, family: str) -> None:
+        self.verifier.end_family(family)
+        for tell in list(self.when_ended):
+            tell(family)
 
     def _create_user(self, name: str) -> UserState:
         """Make a user whom a trusted issuer knows and nobody else yet."""

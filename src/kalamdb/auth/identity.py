@@ -34,7 +34,8 @@ UserOf = Callable[[str], UserState | None]
 class Identity:
     """Who a token speaks for, after every check. `expires_at`: unix seconds. Nothing in it is a secret.
 
-    `foreign`: another issuer signed the token. `auth_epoch` is the user's at the time of the check.
+    `foreign`: another issuer signed the token. `auth_epoch` is the user's at the time of the check. `family`: of the
+    refresh token that the token came with; None where it came with none.
     """
 
     user: str
@@ -44,6 +45,7 @@ class Identity:
     expires_at: float
     auth_epoch: int
     foreign: bool = False
+    family: str | None = None
 
 
 def can_be_a_name(name: object) -> bool:

@@ -104,12 +104,12 @@ class Login:
     def refresh(self, refresh_token: str) -> LoggedIn:
         """The next tokens for a refresh token, which is used up. Raises InvalidToken, RefreshTokenReused."""
         user, next_token = self._refresh_tokens.rotate(refresh_token, self._accounts.user)
-        return LoggedIn(user, self._tokens.issue(user), next_token)
+        return LoggedIn(user, self._tokens.issue(user, next_token.family), next_token)
 
     def log_out(self, refresh_token: str) -> str | None:
-        """Let no more tokens come from this log-in; who logged out, or None where that was so already.
+        """End all tokens of this log-in, access tokens too; who logged out, or None where that was so already.
 
-        An access token is good until its end. Raises InvalidToken, RefreshTokenReused.
+        Raises InvalidToken, RefreshTokenReused.
         """
         return self._refresh_tokens.revoke(refresh_token)
 
@@ -132,4 +132,5 @@ class Login:
             self._accounts.failed(state.name, attempt.failed, self._now() + lock if lock else None)
 
     def _logged_in(self, state: UserState) -> LoggedIn:
-        return LoggedIn(state, self._tokens.issue(state), self._refresh_tokens.issue(state))
+        refresh_token = self._refresh_tokens.issue(state)
+        return LoggedIn(state, self._tokens.issue(state, refresh_token.family), refresh_token)

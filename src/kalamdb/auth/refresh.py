@@ -4,6 +4,8 @@ A token has two halves of 256 random bits: its family, which all tokens that cam
 secret, which the newest of them has alone. The table has a row a family, with sha256 of both; so it does not grow
 with use, and nobody who reads it can make a token of it. Who comes with a family that is there and another secret has
 an old token, or a copy of one: then the family goes, and both, the thief and the user, have to log in.
+
+Access tokens say of which family they are. They are good for as long as its row is there, so a log-out ends them too.
 """
 
 from __future__ import annotations
@@ -37,10 +39,12 @@ _READ_TOGETHER_MAX = 1000
 
 @dataclass(frozen=True, slots=True, repr=False)
 class RefreshToken(Hidden):
-    """`text`: what the client gets. `expires_at`: aware, UTC; each use gives a new one its full time."""
+    """`text`: what the client gets. `expires_at`: aware, UTC; each use gives a new one its full time. `family`: what
+    the access tokens that come with it are told by; no secret."""
 
     text: str
     expires_at: datetime.datetime
+    family: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +58,28 @@ class _Family:
     expires_at: datetime.datetime
 
 
+def _nobody_listens(family: str) -> None:
+    """Where nothing is kept that an end of a family concerns."""
+
+
 class RefreshTokens:
     """Makes, takes and forgets them. Safe for threads. REQUIRES: the engine knows REFRESH_TOKENS (`Engine.define`)."""
 
     def __init__(
-        self, engine: Engine, *, ttl: datetime.timedelta, now: Callable[[], datetime.datetime]
+        self,
+        engine: Engine,
+        *,
+        ttl: datetime.timedelta,
+        now: Callable[[], datetime.datetime],
+        on_end: Callable[[str], None] = _nobody_listens,
     ) -> None:
-        """`ttl`: how long a token is good that nobody uses. `now`: aware, UTC."""
+        """`ttl`: how long a token is good that nobody uses. `now`: aware, UTC. `on_end`: told of each family that is
+        not there any more, by any thread."""
         self._engine = engine
         self._rows = engine.rows(REFRESH_TOKENS, [REFRESH_TOKENS])
         self._ttl = ttl
         self._now = now
+        self._on_end = on_end
 
     def issue(self, user: UserState) -> RefreshToken:
         """The first token of a new family, durable. Raises StorageUnavailable, DatabasePoisoned."""
@@ -76,7 +91,7 @@ class RefreshTokens:
         batch = WriteBatch(self._engine.snapshot())
         batch.insert(REFRESH_TOKENS_ID, _PARTITION, self._rows.layout, _values(made))
         self._engine.commit(batch, sync=True)
-        return RefreshToken(_text(family, secret), made.expires_at)
+        return RefreshToken(_text(family, secret), made.expires_at, made.family_sha256)
 
     def rotate(self, text: str, user_of: UserOf) -> tuple[UserState, RefreshToken]:
         """Take a token for the next one, and its user as the database knows it now.
@@ -103,7 +118,7 @@ class RefreshTokens:
             self._engine.commit(batch, sync=True)
         except core.WriteConflictError:
             raise self._reused(found) from None
-        return user, RefreshToken(_text(family, next_secret), rotated.expires_at)
+        return user, RefreshToken(_text(family, next_secret), rotated.expires_at, found.family_sha256)
 
     def revoke(self, text: str) -> str | None:
         """Forget the family of a token, at a log-out; whose it was, or None where it was not good any more.
@@ -118,6 +133,10 @@ class RefreshTokens:
             raise self._reused(found)
         self._forget(found.family_sha256)
         return found.user
+
+    def is_open(self, family: str) -> bool:
+        """Whether a family is there: nobody has logged out of it, and none of its tokens was used twice."""
+        return self._find(family)[1] is not None
 
     def forget_user(self, user: str) -> int:
         """Forget all of a user's; how many families. For an erasure, and to log out everywhere."""
@@ -148,9 +167,10 @@ class RefreshTokens:
             batch.delete(REFRESH_TOKENS_ID, _PARTITION, self._rows.layout, _values(found))
             try:
                 self._engine.commit(batch, sync=True)
-                return True
             except core.WriteConflictError:
                 continue
+            self._on_end(family_sha256)
+            return True
 
     def _forget_where(self, chosen: Callable[[_Family], bool]) -> int:
         found = [family.family_sha256 for family in self._all() if chosen(family)]

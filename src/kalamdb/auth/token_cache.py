@@ -1,6 +1,7 @@
 """Tokens that were verified, so that each request of a client does not verify its token anew.
 
 Kept by the sha256 of their text, never the text. `bump_epoch` forgets all at once; it is called when a user changes.
+`forget_family` forgets what came from one log-in; it is called when that has ended.
 """
 
 from __future__ import annotations
@@ -32,6 +33,15 @@ class TokenCache:
         with self._lock:
             self._epoch += 1
             self._entries.clear()
+
+    def forget_family(self, family: str) -> None:
+        """Forget the tokens of one family; nothing that is being verified just now is kept, of any."""
+        with self._lock:
+            # Who is being verified may have been found open a moment ago. They are few, and asked for once more.
+            self._epoch += 1
+            ended = [digest for digest, identity in self._entries.items() if identity.family == family]
+            for digest in ended:
+                del self._entries[digest]
 
     def find(self, digest: bytes, now: float) -> Identity | None:
         """Whom the token speaks for, or None where that is not known or not true any more. `now`: unix seconds."""

@@ -56,10 +56,11 @@ class TokenIssuer:
         self._now = now
         _library()
 
-    def issue(self, user: UserState) -> AccessToken:
-        """A token for a user who is there, with the role of this moment."""
+    def issue(self, user: UserState, family: str | None = None) -> AccessToken:
+        """A token for a user who is there, with the role of this moment. `family`: of the refresh token that it comes
+        with, whose end is its end too; None: it comes by itself, and is good until its time is over."""
         issued_at = int(self._now())
-        claims = {
+        claims: dict[str, object] = {
             "sub": user.name,
             "role": user.role.value,
             "iss": self._issuer,
@@ -69,8 +70,15 @@ class TokenIssuer:
             # Seconds are too coarse, and clocks step: so a token says by a number which password it came from.
             "jti": f"{user.auth_epoch}.{secrets.token_urlsafe(_TOKEN_ID_BYTES)}",
         }
+        if family is not None:
+            claims["sid"] = family
         text = _library().encode(claims, self._key.material, algorithm=self._key.algorithm)
         return AccessToken(text, datetime.datetime.fromtimestamp(issued_at + self._ttl_s, datetime.UTC))
+
+
+def _no_family_is_open(family: str) -> bool:
+    """Where there are no refresh tokens."""
+    return False
 
 
 class TokenVerifier:
@@ -82,12 +90,14 @@ class TokenVerifier:
         *,
         audience: str,
         user_of: UserOf,
+        family_is_open: Callable[[str], bool] = _no_family_is_open,
         create_user: Callable[[str], UserState] | None = None,
         now: Now = time.time,
         cache: TokenCache | None = None,
     ) -> None:
-        """`create_user`: makes a user of role `user` whom a foreign token names and nobody knows; None: there are no
-        such. Raises InvalidSetting where two issuers have one name, NotSupportedError where PyJWT is missing."""
+        """`family_is_open`: whether nobody has logged out of a family of tokens. `create_user`: makes a user of role
+        `user` whom a foreign token names and nobody knows; None: there are no such. Raises InvalidSetting where two
+        issuers have one name, NotSupportedError where PyJWT is missing."""
         self._issuers: dict[str, Issuer] = {}
         for issuer in issuers:
             if issuer.name in self._issuers or not issuer.algorithms <= frozenset(ALGORITHMS):
@@ -100,6 +110,7 @@ class TokenVerifier:
             self._issuers[issuer.name] = issuer
         self._audience = audience
         self._user_of = user_of
+        self._family_is_open = family_is_open
         self._create_user = create_user
         self._now = now
         self._cache = TokenCache() if cache is None else cache
@@ -108,6 +119,10 @@ class TokenVerifier:
     def bump_epoch(self) -> None:
         """Check every token anew from now on. Call it after each change of a user, once it is there for all."""
         self._cache.bump_epoch()
+
+    def end_family(self, family: str) -> None:
+        """Take no more tokens of a family. Call it once the family is not open for anybody any more."""
+        self._cache.forget_family(family)
 
     def verify(self, token: str) -> Identity:
         """Whom the token speaks for.
@@ -129,8 +144,8 @@ class TokenVerifier:
         return identity
 
     def known(self, token: str) -> Identity | None:
-        """Whom a token speaks for that passed every check before, and since when no user has changed; without waiting
-        for anything. None where that is to be found out by `verify`."""
+        """Whom a token speaks for that passed every check before, since when no user has changed and nobody has logged
+        out of its family; without waiting for anything. None where that is to be found out by `verify`."""
         if len(token) > TOKEN_CHARACTERS_MAX:
             return None
         return self._cache.find(hashlib.sha256(token.encode("utf-8", "replace")).digest(), self._now())
@@ -138,9 +153,12 @@ class TokenVerifier:
     def check_again(self, identity: Identity) -> Identity:
         """The same identity now, for a connection that stays open: with the role of this moment.
 
-        Raises TokenExpired where the token's time is over, or the user was deleted or got another password.
+        Raises TokenExpired where the token's time is over, its family has ended, or the user was deleted or got another
+        password.
         """
         if self._now() >= identity.expires_at:
+            raise _expired()
+        if identity.family is not None and not self._family_is_open(identity.family):
             raise _expired()
         user = self._user_of(identity.user)
         if user is None or user.deleted or user.auth_epoch != identity.auth_epoch:
@@ -153,6 +171,7 @@ class TokenVerifier:
             identity.expires_at,
             user.auth_epoch,
             identity.foreign,
+            identity.family,
         )
 
     def _verify(self, token: TokenText) -> Identity:
@@ -170,9 +189,19 @@ class TokenVerifier:
         user = self._user(token.claims, issuer)
         if not issuer.foreign and (token_id or "").partition(".")[0] != str(user.auth_epoch):
             raise _expired()
+        # What others call a session is theirs.
+        family = None if issuer.foreign else self._family(token.claims)
         return Identity(
-            user.name, user.role, issuer.name, token_id, expires_at, user.auth_epoch, issuer.foreign
+            user.name, user.role, issuer.name, token_id, expires_at, user.auth_epoch, issuer.foreign, family
         )
+
+    def _family(self, claims: dict[str, Any]) -> str | None:
+        family = claims.get("sid")
+        if family is None:
+            return None
+        if not isinstance(family, str) or not self._family_is_open(family):
+            raise _expired()
+        return family
 
     def _issuer_of(self, token: TokenText) -> Issuer:
         name = token.claims.get("iss")

@@ -14,4 +14,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         print(f"kalam needs {error.name}; install it with: pip install kalamdb[cli]", file=sys.stderr)
         sys.exit(USAGE_ERROR)
+    from kalamdb.cli.without_pandas import do_without_pandas
+
+    do_without_pandas()
     kalam(prog_name="kalam")

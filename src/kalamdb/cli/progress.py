@@ -39,6 +39,11 @@ class Progress:
         share = f" ({done * 100 // of} %)" if of else ""
         self.tell(f"{what}: {done:,} of {of:,} rows{share}")
 
+    def tell_share(self, what: str, rows: int, done_bytes: int, of_bytes: int) -> None:
+        """Rows that were read, and how much of the file that is, where it is known."""
+        share = f" ({min(100, done_bytes * 100 // of_bytes)} % of the file)" if of_bytes else ""
+        self.tell(f"{what}: {rows:,} rows{share}")
+
     def __enter__(self) -> Progress:
         return self
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from kalamdb.cli.connection import Connection
 from kalamdb.errors import InvalidName, UndefinedTable
@@ -19,17 +20,26 @@ def checked_table_name(name: str) -> str:
     return name
 
 
-def columns_of(connection: Connection, table: str) -> dict[str, tuple[DataType, bool]]:
-    """The type of each column, and whether it must have a value; in the table's order. Raises UndefinedTable."""
+@dataclass(frozen=True, slots=True)
+class TableColumn:
+    """A column's type, whether it must have a value, and whether it is the key."""
+
+    kind: DataType
+    required: bool
+    is_key: bool
+
+
+def columns_of(connection: Connection, table: str) -> dict[str, TableColumn]:
+    """The columns by name, in the table's order. Raises UndefinedTable."""
     namespace, _, name = checked_table_name(table).lower().rpartition(".")
     sql = (
-        "SELECT column_name, data_type, nullable FROM system.columns "
+        "SELECT column_name, data_type, nullable, primary_key FROM system.columns "
         f"WHERE namespace_id = '{namespace or connection.namespace}' AND table_name = '{name}' ORDER BY ordinal"
     )
     rows = connection.execute(sql)[-1].fetchall()
     if not rows:
         raise UndefinedTable(f'relation "{table}" does not exist, or has no columns that you may read')
-    return {column: (_type(text), not nullable) for column, text, nullable in rows}
+    return {column: TableColumn(_type(text), not nullable, is_key) for column, text, nullable, is_key in rows}
 
 
 def _type(text: str) -> DataType:

@@ -148,7 +148,8 @@ class AsyncClient:
         `data`: a list of dicts, or with pyarrow anything with `__arrow_c_stream__` or `__arrow_c_array__`. Columns that
         are not in it take their defaults. It goes in requests of about half a megabyte, each of which is all or
         nothing: up to that it is atomic. What it raises has `rows_inserted`: how many rows went in before, and stay.
-        `progress` is called with the rows that are in and the rows in all.
+        A stream is read as it is sent. `progress` is called with the rows that are in and the rows in all, 0 where a
+        stream does not say.
         """
         return await self._run(many_rows.insert(self._calls, table, data, progress))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -16,29 +17,31 @@ from kalamdb.errors import Error, InvalidParameter
 REQUEST_BYTES = 512 * 1024
 """Half of what a server takes if nothing else is set (`request_bytes_max`)."""
 PARAMETERS_MAX = 32_000
+ROWS_AT_ONCE = 16_384
+"""Rows of Arrow that are Python values at a time."""
 Progress = Callable[[int, int], object]
+Group = tuple[Sequence[str], Sequence[Sequence[Any]]]
+"""Names of columns, and rows of them."""
 
 
 def insert(calls: Calls, table: str, data: Any, progress: Progress | None) -> Steps[Result]:
     """Insert what Session.insert takes. Raises as that, with `rows_inserted`."""
     target = quoted_table(table)
     started = time.perf_counter()
-    done, total = 0, 0
-    groups = list(_groups(data))
-    total = sum(len(rows) for _, rows in groups)
+    done = 0
+    total, groups = _groups(data)
     for names, rows in groups:
         columns = ", ".join(map(quoted, names))
-        before = done
         yield from _insert(
             calls,
             f"INSERT INTO {target} ({columns}) VALUES",
             rows,
-            before,
+            done,
             None if progress is None else lambda count: progress(count, total),
         )
         done += len(rows)
     took_ms = (time.perf_counter() - started) * 1e3
-    return Result((), (), [], rowcount=total, message=f"Inserted {total} row(s)", took_ms=took_ms)
+    return Result((), (), [], rowcount=done, message=f"Inserted {done} row(s)", took_ms=took_ms)
 
 
 def executemany(calls: Calls, sql: str, rows: Iterable[Sequence[Any]]) -> Steps[Result]:
@@ -103,11 +106,12 @@ def _batches(rows: Sequence[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
         yield batch
 
 
-def _groups(data: Any) -> Iterator[tuple[Sequence[str], Sequence[Sequence[Any]]]]:
-    """Rows by the columns that they have: what a dict leaves out takes its default."""
+def _groups(data: Any) -> tuple[int, Iterable[Group]]:
+    """How many rows, 0 where that is not known yet, and rows by the columns that they have: what a dict leaves out
+    takes its default."""
     if hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__"):
-        yield from _of_arrow(data)
-    elif (
+        return _of_arrow(data)
+    if (
         isinstance(data, Sequence)
         and not isinstance(data, (str, bytes))
         and all(isinstance(row, Mapping) for row in data)
@@ -115,28 +119,43 @@ def _groups(data: Any) -> Iterator[tuple[Sequence[str], Sequence[Sequence[Any]]]
         groups: dict[tuple[str, ...], list[Sequence[Any]]] = {}
         for row in data:
             groups.setdefault(tuple(row), []).append(tuple(row.values()))
-        yield from groups.items()
-    else:
-        raise InvalidParameter(
-            "insert takes an Arrow table, a pandas or Polars data frame or a list of dicts, "
-            f"not {type(data).__name__}"
-        )
+        return len(data), groups.items()
+    raise InvalidParameter(
+        f"insert takes an Arrow table, a pandas or Polars data frame or a list of dicts, not {type(data).__name__}"
+    )
 
 
-def _of_arrow(data: Any) -> Iterator[tuple[Sequence[str], Sequence[Sequence[Any]]]]:
+def _of_arrow(data: Any) -> tuple[int, Iterator[Group]]:
     import pyarrow as pa
 
-    if hasattr(data, "__arrow_c_stream__"):
-        table = pa.RecordBatchReader.from_stream(data).read_all()
+    total = 0
+    if isinstance(data, pa.Table):
+        reader, total = data.to_reader(), data.num_rows
+    elif hasattr(data, "__arrow_c_stream__"):
+        # Of a reader of ours what it raises comes as it was raised, not as the text of it.
+        reader = data if isinstance(data, pa.RecordBatchReader) else pa.RecordBatchReader.from_stream(data)
+        with contextlib.suppress(TypeError):
+            total = len(data)
     else:
-        table = pa.Table.from_batches([pa.record_batch(data)])
-    if len(set(table.column_names)) != len(table.column_names):
-        raise InvalidParameter(f"the data has two columns of one name: {', '.join(table.column_names)}")
-    columns = []
-    for column in table.columns:
-        if pa.types.is_timestamp(column.type):
-            # Those without a zone are UTC here, and Python has no nanoseconds.
-            column = column.cast(pa.timestamp("us", column.type.tz or "UTC"), safe=False)
-        columns.append(column.to_pylist())
-    if columns and table.num_rows:
-        yield table.column_names, list(zip(*columns))
+        batch = pa.record_batch(data)
+        reader, total = pa.RecordBatchReader.from_batches(batch.schema, [batch]), batch.num_rows
+    names = reader.schema.names
+    if len(set(names)) != len(names):
+        raise InvalidParameter(f"the data has two columns of one name: {', '.join(names)}")
+    return total, _rows_of(reader)
+
+
+def _rows_of(reader: Any) -> Iterator[Group]:
+    """Some rows at a time, whatever its batches are."""
+    import pyarrow as pa
+
+    for batch in reader:
+        for start in range(0, batch.num_rows, ROWS_AT_ONCE):
+            columns = []
+            for column in batch.slice(start, ROWS_AT_ONCE).columns:
+                if pa.types.is_timestamp(column.type):
+                    # Those without a zone are UTC here, and Python has no nanoseconds.
+                    column = column.cast(pa.timestamp("us", column.type.tz or "UTC"), safe=False)
+                columns.append(column.to_pylist())
+            if columns:
+                yield reader.schema.names, list(zip(*columns))

@@ -11,7 +11,15 @@ from kalamdb.auth import Action
 from kalamdb.errors import InvalidParameter, InvalidValue, UndefinedColumn
 from kalamdb.execution import dml
 from kalamdb.execution.defaults import default_expression, default_values
-from kalamdb.execution.segment_load import Progress, is_worth_a_segment, load
+from kalamdb.execution.row_stream import RowStream
+from kalamdb.execution.segment_load import (
+    Progress,
+    StreamedRows,
+    TableRows,
+    is_worth_a_segment,
+    load,
+    may_have_a_segment,
+)
 from kalamdb.result import Result
 from kalamdb.sql.dml import Insert, ValuesRows
 from kalamdb.sql.expressions import ColumnReference, FunctionCall, Literal, Parameter
@@ -21,17 +29,21 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from kalamdb.execution.context import Context
+    from kalamdb.execution.sorted_runs import SortedRuns
     from kalamdb.schema import Column, TableSchema
     from kalamdb.sql.names import TableName
 
 
 def insert_data(name: TableName, data: Any, context: Context, progress: Progress | None = None) -> Result:
-    """Insert anything that speaks Arrow (`__arrow_c_stream__`, `__arrow_c_array__`), or a list of dicts, whole.
+    """Insert anything that speaks Arrow (`__arrow_c_stream__`, `__arrow_c_array__`), a RowStream, or a list of dicts,
+    whole.
 
     Columns are matched by name; those that the data has not take their defaults. `progress`: told how many rows were
     written, and of how many.
     """
     schema = dml.writable_table(name, Action.INSERT, context)
+    if isinstance(data, RowStream):
+        return _insert_stream(schema, data, context, progress)
     if hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__"):
         return _insert_arrow(schema, _as_table(data), context, progress)
     if (
@@ -69,11 +81,7 @@ def _insert_dicts(schema: TableSchema, rows: Sequence[Mapping[str, Any]], contex
 def _insert_arrow(
     schema: TableSchema, table: pa.Table, context: Context, progress: Progress | None
 ) -> Result:
-    for name in table.column_names:
-        if schema.column(name) is None:
-            raise UndefinedColumn(f'column "{name}" of relation "{schema.qualified_name}" does not exist')
-    if len(set(table.column_names)) != len(table.column_names):
-        raise InvalidParameter(f"the data has two columns of one name: {', '.join(table.column_names)}")
+    _check_names(schema, table.column_names)
     if is_worth_a_segment(schema, table, context):
         _load(schema, table, context, progress)
     else:
@@ -81,6 +89,57 @@ def _insert_arrow(
         if progress is not None:
             progress(table.num_rows, table.num_rows)
     return Result.affected(table.num_rows, f"Inserted {table.num_rows} row(s)")
+
+
+def _insert_stream(
+    schema: TableSchema, stream: RowStream, context: Context, progress: Progress | None
+) -> Result:
+    _check_names(schema, stream.schema.names)
+    if stream.runs is None:
+        few = stream.few() if may_have_a_segment(schema, context) else stream.all()
+        if few is not None:
+            return _insert_arrow(schema, few, context, progress)
+        stream.runs = _sorted(schema, stream, context)
+    runs = stream.runs
+    load(schema, StreamedRows(schema, runs, lambda some: _columns(schema, some, context)), context, progress)
+    return Result.affected(runs.num_rows, f"Inserted {runs.num_rows} row(s)")
+
+
+def _sorted(schema: TableSchema, stream: RowStream, context: Context) -> SortedRuns:
+    """All rows of the stream in canonical types, each with a key."""
+    import pyarrow as pa
+
+    key = schema.columns[schema.position(schema.primary_key)]
+    runs = stream.new_runs(context.services.engine.directory.hot, key.name)
+    for batch in stream.batches():
+        table = pa.Table.from_batches([batch])
+        columns = {
+            name: _cast(
+                schema, name, table.column(name), schema.columns[schema.position(name)].type, runs.num_rows
+            )
+            for name in table.column_names
+        }
+        if key.name not in columns:
+            columns[key.name] = (
+                pa.nulls(len(batch), arrow_type(key.type))
+                if key.default is None
+                else _default_array(key, len(batch), context)
+            )
+        if columns[key.name].null_count:
+            row = columns[key.name].is_null().index(True).as_py()
+            missing = core.NullValueError("", runs.num_rows + row, schema.position(key.name))
+            raise dml.value_error(missing, schema)
+        runs.add(pa.table(columns))
+    runs.end()
+    return runs
+
+
+def _check_names(schema: TableSchema, names: Sequence[str]) -> None:
+    for name in names:
+        if schema.column(name) is None:
+            raise UndefinedColumn(f'column "{name}" of relation "{schema.qualified_name}" does not exist')
+    if len(set(names)) != len(names):
+        raise InvalidParameter(f"the data has two columns of one name: {', '.join(names)}")
 
 
 def _columns(schema: TableSchema, table: pa.Table, context: Context, done: Collection[str] = ()) -> list[Any]:
@@ -124,7 +183,8 @@ def _load(schema: TableSchema, table: pa.Table, context: Context, progress: Prog
     else:
         of = schema.columns[schema.position(schema.primary_key)].type
         keys = pa.chunked_array([pa.nulls(table.num_rows, arrow_type(of))])
-    load(schema, table, keys, lambda some: _columns(schema, some, context, done), context, progress)
+    rows = TableRows(schema, table, keys, lambda some: _columns(schema, some, context, done))
+    load(schema, rows, context, progress)
 
 
 def _write(schema: TableSchema, table: pa.Table, context: Context) -> None:
@@ -172,21 +232,22 @@ def _default_array(column: Column, count: int, context: Context) -> Any:
     return cast_arrow(pa.array(default_values(column, count, context)), column.type)
 
 
-def _cast(schema: TableSchema, name: str, column: Any, kind: Any) -> Any:
+def _cast(schema: TableSchema, name: str, column: Any, kind: Any, before: int = 0) -> Any:
+    """`before`: rows of the data before these."""
     try:
         array = cast_arrow(column, kind)
     except Exception as error:
         dml.name_the_place(error, schema, name)
         raise
     if kind.name is TypeName.JSON:
-        _check_json(schema, name, array)
+        _check_json(schema, name, array, before)
     return array
 
 
-def _check_json(schema: TableSchema, name: str, column: Any) -> None:
+def _check_json(schema: TableSchema, name: str, column: Any, before: int) -> None:
     import orjson
 
-    for number, value in enumerate(column.to_pylist(), 1):
+    for number, value in enumerate(column.to_pylist(), before + 1):
         if value is not None:
             try:
                 orjson.loads(value)

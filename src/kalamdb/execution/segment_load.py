@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kalamcore import errors as core
 from kalamdb import interrupts
 from kalamdb.execution import dml
+from kalamdb.execution.sorted_runs import SortedRuns, order_of
 from kalamdb.schema import TableKind
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 ROWS_MIN = 200_000
 BYTES_MIN = 32 << 20
 ROWS_AT_ONCE = 65_536
+BYTES_AT_ONCE = 16 << 20
 COLD_BLOCKS_HELD = 64
 """Blocks of cold segments that stay in memory while keys are looked up in them."""
 
@@ -32,53 +34,63 @@ Columns = Callable[["pa.Table"], list[Any]]
 """Some rows of the data as the table's columns in their canonical types."""
 
 
+def may_have_a_segment(schema: TableSchema, context: Context) -> bool:
+    """Whether rows that are written here may pass by the log."""
+    return context.transaction is None and schema.kind is not TableKind.STREAM
+
+
 def is_worth_a_segment(schema: TableSchema, table: pa.Table, context: Context) -> bool:
     """Whether so much is better written to a segment at once than through the log."""
-    if context.transaction is not None or schema.kind is TableKind.STREAM:
+    if not may_have_a_segment(schema, context):
         return False
     return bool(table.num_rows >= ROWS_MIN or (table.num_rows > 1 and table.nbytes >= BYTES_MIN))
 
 
-def load(
-    schema: TableSchema,
-    table: pa.Table,
-    keys: pa.ChunkedArray,
-    columns: Columns,
-    context: Context,
-    progress: Progress | None,
-) -> None:
-    """Write the rows, all or none. `keys`: the key's column in its canonical type.
+class Rows(Protocol):
+    """What a load writes."""
+
+    @property
+    def num_rows(self) -> int:
+        """How many."""
+
+    def batches(self) -> Iterator[tuple[pa.RecordBatch, pa.Array | None]]:
+        """The table's columns in canonical types, in order of their keys, with the number of each row among all, as
+        int64; None where they come in the order of their numbers."""
+
+    def key_of(self, number: int) -> Any:
+        """The key of a row."""
+
+
+def load(schema: TableSchema, rows: Rows, context: Context, progress: Progress | None) -> None:
+    """Write the rows, all or none.
 
     Raises as an INSERT; the core's WriteConflictError where the table was changed meanwhile.
     """
     from kalamcore.segment_load import SegmentLoad
 
-    rows = context.rows_of(schema)
-    order = _order(keys)
+    table = context.rows_of(schema)
     try:
         made = SegmentLoad(
             context.services.engine.store,
             schema.table_id,
             context.partition(schema),
-            rows.reader,
-            rows.column_names,
+            table.reader,
+            table.column_names,
         )
-        for batch, start in _batches(schema, table, order, columns):
+        for batch, numbers in rows.batches():
             try:
-                numbers = None if order is None else order.slice(start, batch.num_rows)
                 made.add(batch, None if numbers is None else _memory(numbers))
             except (core.NullValueError, core.ValueMismatchError, core.ValueOutOfRangeError) as error:
                 if error.row >= 0:
-                    error.row += start
-                    error.row = error.row if order is None else order[error.row].as_py()
+                    error.row = len(made) + error.row if numbers is None else numbers[error.row].as_py()
                 raise
             interrupts.check()
             if progress is not None:
-                progress(len(made), table.num_rows)
-        context.services.wrote(table.num_rows)
+                progress(len(made), rows.num_rows)
+        context.services.wrote(rows.num_rows)
         _commit(made, context)
     except core.DuplicateKeyError as error:
-        raise dml.duplicate_key_of(schema, keys[error.operation].as_py()) from error
+        raise dml.duplicate_key_of(schema, rows.key_of(error.operation)) from error
     except core.WriteConflictError:
         raise
     except core.CoreError as error:
@@ -96,37 +108,87 @@ def _commit(made: Any, context: Context) -> None:
             held.extend(context.services.engine.load_cold(miss))
 
 
-def _order(keys: pa.ChunkedArray) -> pa.Array | None:
-    """Which row stands where in order of the keys, as int64; None where they are in order."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if len(keys) < 2 or pc.all(pc.less(keys.slice(0, len(keys) - 1), keys.slice(1))).as_py() is True:
-        return None
-    order = pc.sort_indices(keys)
-    return pa.Array.from_buffers(pa.int64(), len(order), order.buffers(), offset=order.offset)
-
-
 def _memory(numbers: pa.Array) -> memoryview:
     first, size = numbers.offset * 8, len(numbers) * 8
     return memoryview(numbers.buffers()[1])[first : first + size]
 
 
-def _batches(
-    schema: TableSchema, table: pa.Table, order: pa.Array | None, columns: Columns
-) -> Iterator[tuple[pa.RecordBatch, int]]:
-    """The rows in order of their keys, and where each batch begins among them."""
+class TableRows:
+    """The rows of a table in memory. `keys`: the key's column in its canonical type."""
+
+    def __init__(self, schema: TableSchema, table: pa.Table, keys: pa.ChunkedArray, columns: Columns) -> None:
+        self._names = [column.name for column in schema.columns]
+        self._table = table
+        self._keys = keys
+        self._columns = columns
+
+    @property
+    def num_rows(self) -> int:
+        """How many."""
+        return int(self._table.num_rows)
+
+    def key_of(self, number: int) -> Any:
+        """The key of a row."""
+        return self._keys[number].as_py()
+
+    def batches(self) -> Iterator[tuple[pa.RecordBatch, pa.Array | None]]:
+        """As a load wants them."""
+        table, order = self._table, order_of(self._keys)
+        for start in range(0, table.num_rows, ROWS_AT_ONCE):
+            if order is None:
+                yield from _whole(self._names, self._columns(table.slice(start, ROWS_AT_ONCE)), None)
+            else:
+                numbers = order.slice(start, ROWS_AT_ONCE)
+                yield from _whole(self._names, self._columns(table.take(numbers)), numbers)
+
+
+class StreamedRows:
+    """The rows of a stream, which are outside of memory."""
+
+    def __init__(self, schema: TableSchema, runs: SortedRuns, columns: Columns) -> None:
+        self._names = [column.name for column in schema.columns]
+        self._runs = runs
+        self._columns = columns
+
+    @property
+    def num_rows(self) -> int:
+        """How many."""
+        return self._runs.num_rows
+
+    def key_of(self, number: int) -> Any:
+        """The key of a row."""
+        return self._runs.key_of(number)
+
+    def batches(self) -> Iterator[tuple[pa.RecordBatch, pa.Array | None]]:
+        """As a load wants them."""
+        waiting: list[pa.Table] = []
+        rows = size = 0
+        for table in self._runs.tables():
+            waiting.append(table)
+            rows += table.num_rows
+            size += table.nbytes
+            if rows >= ROWS_AT_ONCE or size >= BYTES_AT_ONCE:
+                yield from self._made(waiting)
+                waiting, rows, size = [], 0, 0
+        if waiting:
+            yield from self._made(waiting)
+
+    def _made(self, tables: list[pa.Table]) -> Iterator[tuple[pa.RecordBatch, pa.Array | None]]:
+        import pyarrow as pa
+
+        table = pa.concat_tables(tables)
+        last = table.num_columns - 1
+        numbers = table.column(last).combine_chunks()
+        yield from _whole(self._names, self._columns(table.remove_column(last)), numbers)
+
+
+def _whole(
+    names: list[str], columns: list[Any], numbers: pa.Array | None
+) -> Iterator[tuple[pa.RecordBatch, pa.Array | None]]:
     import pyarrow as pa
 
-    names = [column.name for column in schema.columns]
-    for start in range(0, table.num_rows, ROWS_AT_ONCE):
-        some = (
-            table.slice(start, ROWS_AT_ONCE)
-            if order is None
-            else table.take(order.slice(start, ROWS_AT_ONCE))
-        )
-        # A batch for every chunk of a finely cut table would be a block for every chunk.
-        whole = pa.table(columns(some), names=names).combine_chunks()
-        for batch in whole.to_batches():
-            yield batch, start
-            start += batch.num_rows
+    start = 0
+    # A batch for every chunk of a finely cut table would be a block for every chunk.
+    for batch in pa.table(columns, names=names).combine_chunks().to_batches():
+        yield batch, None if numbers is None else numbers.slice(start, batch.num_rows)
+        start += batch.num_rows

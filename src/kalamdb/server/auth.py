@@ -61,12 +61,12 @@ async def refresh(call: Call) -> None:
 
 
 async def log_out(call: Call) -> None:
-    """Let no more tokens come from this log-in; an access token is good until its end."""
+    """End the tokens of this log-in, access tokens and what was opened with them too."""
     begin(call)
     token = await _refresh_token(call)
     address = call.application.peers.address_of(call.scope)
     await call.application.threads.at_the_door(lambda: front_door(call).log_out(token, address))
-    await answer_struct(call, MessageAnswer("logged out; the access token is good until its end"))
+    await answer_struct(call, MessageAnswer("logged out"))
 
 
 async def me(call: Call) -> None:

@@ -305,3 +305,42 @@ def test_a_directory_that_is_open_elsewhere_is_told_with_the_ways_out(data: str,
     assert done.exit_code == 1
     assert "--read-only" in done.stderr
     assert beside.stdout == "n\n0\n"
+
+
+@pytest.mark.parametrize(
+    "sql", ["SELECT 1", "SELECT * FROM system.tables", "CREATE TABLE t (id BIGINT PRIMARY KEY)"]
+)
+def test_what_costs_much_to_import_is_not_imported(sql: str) -> None:
+    """pandas never; the query engine where it is asked."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "kalamdb", "-c", sql],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+
+    assert "kalamcore.store" in imported
+    assert not imported & {"pandas.core", "prompt_toolkit", "pygments", "starlette", "httpx"}
+    assert "datafusion" in imported or not sql.startswith("SELECT 1")
+    assert not imported & {"datafusion", "pyarrow"} or sql.startswith("SELECT")
+
+
+def test_a_files_format_is_over_with_the_file_and_commands_follow_use(notes, tmp_path: Path) -> None:
+    script = f"""
+\\o {tmp_path / "x.parquet"}
+SELECT 1 AS a;
+\\o {tmp_path / "x.csv"}
+SELECT 2 AS a;
+\\o
+SELECT 3 AS a;
+USE app;
+\\d notes
+"""
+    done = notes("--format", "ndjson", "-f", "-", input=script)
+
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.startswith('{"a":3}\n')
+    assert '"name":"body"' in done.stdout
+    assert (tmp_path / "x.csv").read_text() == "a\n2\n"
+    assert pq.read_table(tmp_path / "x.parquet").to_pydict() == {"a": [1]}

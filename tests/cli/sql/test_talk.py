@@ -21,11 +21,11 @@ ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[a-zA-Z]|\][^\x07]*\x07|[=>])")
 class Talk:
     """A shell, and what it wrote since it was last looked at."""
 
-    def __init__(self, data: str, *arguments: str) -> None:
+    def __init__(self, data: str, *arguments: str, pager: str = "") -> None:
         self.process = pexpect.spawn(
             sys.executable,
             ["-m", "kalamdb", "sql", data, *arguments],
-            env=dict(os.environ) | {"TERM": "xterm", "PAGER": "", "PROMPT_TOOLKIT_NO_CPR": "1"},
+            env=dict(os.environ) | {"TERM": "xterm", "PAGER": pager, "PROMPT_TOOLKIT_NO_CPR": "1"},
             encoding="utf-8",
             timeout=DEADLINE_S,
             dimensions=(40, 120),
@@ -76,6 +76,7 @@ def test_a_person_types_statements_and_leaves(talk: Talk) -> None:
 
 
 def test_ctrl_c_drops_a_line_and_ends_a_statement_and_ctrl_d_leaves(talk: Talk) -> None:
+    talk.until("default.*>")
     talk.process.send("SELECT nothing")
     talk.until("nothing")
     talk.process.sendintr()
@@ -150,3 +151,60 @@ def test_a_terminal_is_drawn_for_and_asked_for_a_file_where_it_cannot(talk: Talk
     talk.say("\\format table")
     talk.say("SELECT repeat('x', 4000) AS long;")
     talk.until("…")
+
+
+MANY = "SELECT value AS n FROM generate_series(1, 300);"
+
+
+@pytest.fixture
+def paging(data: str) -> Iterator[Talk]:
+    """A shell whose pager marks each line that it was given."""
+    one = Talk(data, pager="sed -u s/^/paged:/")
+    one.until("to leave")
+    yield one
+    one.process.close(force=True)
+
+
+def test_long_answers_go_to_the_pager_and_short_ones_do_not(paging: Talk) -> None:
+    paging.say(MANY)
+    shown = paging.until(r"300 rows")
+    assert shown.count("paged:") == 302
+    assert "paged: 300" in shown
+    paging.until("default.*>")
+    paging.say("SELECT 40 + 2 AS answer;")
+    assert "paged" not in paging.until("1 row,")
+    paging.say("\\o /dev/null")
+    paging.say(MANY)
+    paging.say("\\o")
+    paging.say("SELECT 50 + 5 AS again;")
+    assert "paged" not in paging.until("55")
+
+
+def test_a_pager_may_end_before_it_has_read_all(data: str) -> None:
+    one = Talk(data, pager="head -n 4")
+    one.until("to leave")
+    one.say("SELECT value AS n, repeat('x', 90) AS x FROM generate_series(1, 20000);")
+    shown = one.until("20,000 rows")
+    one.say("SELECT 40 + 2 AS answer;")
+    one.until("42")
+    one.process.close(force=True)
+
+    assert " 2 " in shown
+    assert " 9 " not in shown
+
+
+@pytest.mark.parametrize("how", ["none is there", "preferred"])
+def test_without_a_pager_all_of_it_is_written(data: str, nobodys_home: Path, how: str) -> None:
+    pager = "/no/such/pager"
+    if how == "preferred":
+        nobodys_home.mkdir(parents=True)
+        (nobodys_home / "config.toml").write_text('pager = ""\n')
+        pager = "sed s/^/paged:/"
+    one = Talk(data, pager=pager)
+    one.until("to leave")
+    one.say(MANY)
+    shown = one.until("300 rows")
+    one.process.close(force=True)
+
+    assert " 299" in shown
+    assert "paged" not in shown

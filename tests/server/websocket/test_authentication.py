@@ -11,6 +11,8 @@ from tests.server.serving import Served, sql, token_of
 from tests.server.websocket.client import connected
 from tests.server.websocket.conftest import ServedWith
 
+PASSWORD = "correct horse battery"
+
 
 def test_a_header_is_answered_at_once_by_a_text_frame(served: Served) -> None:
     with connected(served, None, token=token_of(served.db, "ann"), query="?serialization=msgpack") as client:
@@ -200,6 +202,66 @@ def test_a_deleted_user_is_closed(served: Served) -> None:
 def test_a_new_password_ends_connections_of_the_old_one(served: Served) -> None:
     with connected(served, "ann") as client:
         served.db.execute("ALTER USER ann SET PASSWORD 'a-new-password-for-ann'")
+        messages, code = client.until_closed()
+
+    assert messages[-1]["type"] == "auth_error"
+    assert code == 1008
+
+
+def test_a_log_out_ends_the_connections_that_its_tokens_opened(served: Served) -> None:
+    served.db.execute(f"ALTER USER ann SET PASSWORD '{PASSWORD}'")
+    door = served.db.front_door
+    made, other = (door.log_in("ann", PASSWORD, "192.0.2.1") for _ in range(2))
+    later = door.refresh(made.refresh_token.text, "192.0.2.1")
+    with (
+        connected(served, None, token=made.access_token.text) as first,
+        connected(served, None, token=later.access_token.text) as second,
+        connected(served, None, token=other.access_token.text) as kept,
+    ):
+        for client in (first, second, kept):
+            assert client.receive()["type"] == "auth_success"
+            client.begin("SELECT * FROM app.notes", {})
+        # The token of the moment counts: this one has come over to the log-in that goes on.
+        with connected(served, None, token=made.access_token.text) as moved:
+            assert moved.receive()["type"] == "auth_success"
+            moved.send(type="authenticate", method="jwt", token=other.access_token.text)
+            assert moved.receive()["type"] == "auth_success"
+
+            door.log_out(later.refresh_token.text, "192.0.2.1")
+
+            for client in (first, second):
+                messages, code = client.until_closed()
+                assert messages[-1]["type"] == "auth_error"
+                assert code == 1008
+            sql(served, "dora", "INSERT INTO app.notes VALUES (1, 'told')")
+            assert kept.receive()["type"] == "change"
+            assert moved.is_quiet()
+        assert len(served.db.live) == 1
+
+
+@pytest.mark.parametrize("by_message", [False, True])
+def test_a_log_out_while_a_token_is_looked_at_is_not_missed(
+    served: Served, monkeypatch, by_message: bool
+) -> None:
+    """The token was still good when it was checked, and the connection not yet among those who are told of ends."""
+    served.db.execute(f"ALTER USER ann SET PASSWORD '{PASSWORD}'")
+    door = served.db.front_door
+    made, other = (door.log_in("ann", PASSWORD, "192.0.2.1") for _ in range(2))
+    application = served.db.asgi()
+    identity_of = application.identity_of
+
+    async def slow_identity_of(token: str):
+        found = await identity_of(token)
+        if token == made.access_token.text:
+            door.log_out(made.refresh_token.text, "192.0.2.1")
+        return found
+
+    monkeypatch.setattr(application, "identity_of", slow_identity_of)
+    first = other if by_message else made
+    with connected(served, None, token=first.access_token.text) as client:
+        assert client.receive()["type"] == "auth_success"
+        if by_message:
+            client.send(type="authenticate", method="jwt", token=made.access_token.text)
         messages, code = client.until_closed()
 
     assert messages[-1]["type"] == "auth_error"

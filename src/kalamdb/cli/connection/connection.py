@@ -92,8 +92,9 @@ class Connection(Protocol):
     def subscribe(self, sql: str) -> Events:
         """Listen to a live query. Raises kalamdb.Error, then and while it is iterated over."""
 
-    def insert(self, table: str, data: pa.Table, progress: Progress | None = None) -> int:
-        """Write rows, all or none, and say how many. `progress` is told of rows done, and of how many."""
+    def insert(self, table: str, data: pa.RecordBatchReader, progress: Progress | None = None) -> int:
+        """Write rows, all or none, and say how many. `progress` is told of rows done, and of how many; of 0 where that
+        is not known."""
 
     def beside(self) -> Connection:
         """Another conversation of the same user with the same database, for work in another thread."""

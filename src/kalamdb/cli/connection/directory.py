@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,13 +61,14 @@ class DirectoryConnection:
         with self._session.subscribe(sql) as subscription:
             yield subscription
 
-    def insert(self, table: str, data: pa.Table, progress: Progress | None = None) -> int:
+    def insert(self, table: str, data: pa.RecordBatchReader, progress: Progress | None = None) -> int:
         """Write rows, all or none, and say how many."""
         return self._session.insert(table, data, progress=progress).rowcount
 
     def beside(self) -> DirectoryConnection:
-        """Another session of the same user."""
-        return DirectoryConnection(self.database, self._target, owner=False)
+        """Another session of the same user, in the same namespace."""
+        here = replace(self._target, namespace=self.namespace)
+        return DirectoryConnection(self.database, here, owner=False)
 
     def close(self) -> None:
         """Close the database, if it was opened for this connection."""

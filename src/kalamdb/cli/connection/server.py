@@ -89,7 +89,7 @@ class ServerConnection:
         finally:
             subscription.close()
 
-    def insert(self, table: str, data: pa.Table, progress: Progress | None = None) -> int:
+    def insert(self, table: str, data: pa.RecordBatchReader, progress: Progress | None = None) -> int:
         """Write rows, and say how many; in requests, each of which is whole. What it raises has `rows_inserted`."""
         return self._client.insert(table, data, progress=progress).rowcount
 

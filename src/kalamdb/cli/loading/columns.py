@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
+from kalamdb.cli.loading.file_rows import Piece
+from kalamdb.cli.table_name import TableColumn
 from kalamdb.errors import Error, InvalidValue
 from kalamdb.types import DataType, TypeName, arrow_type, coerce
 
@@ -23,6 +27,28 @@ _TRUTH = {
     "0": False,
     "no": False,
 }
+
+
+def typed_rows(
+    piece: Piece, columns: Mapping[str, TableColumn], threads: Executor
+) -> tuple[pa.Table, dict[int, str]]:
+    """Rows of texts in types that an insert takes; and of each that does not fit why, by its number. `threads` share
+    the columns: Arrow lets go of the interpreter."""
+    import pyarrow as pa
+
+    arrays: list[Any] = []
+    wrong: dict[int, str] = {}
+    names = piece.table.column_names
+    made = threads.map(typed, piece.table.columns, [columns[name].kind for name in names])
+    for name, texts, (array, unfit) in zip(names, piece.table.columns, made):
+        column = columns[name]
+        if column.required and texts.null_count:
+            places = (place for place, text in enumerate(texts.to_pylist()) if text is None)
+            unfit |= dict.fromkeys(places, "it is NOT NULL, and there is no value")
+        for place, why in unfit.items():
+            wrong.setdefault(piece.numbers[place].as_py(), f'column "{name}": {why}')
+        arrays.append(array)
+    return pa.table(arrays, names=names), wrong
 
 
 def typed(texts: pa.ChunkedArray, kind: DataType) -> tuple[pa.ChunkedArray, dict[int, str]]:

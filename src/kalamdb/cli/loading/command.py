@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from kalamdb.cli.choosing_database import choosing_database
 from kalamdb.cli.connection import Connection, Target, open_connection
-from kalamdb.cli.loading.rows import FileRows
+from kalamdb.cli.loading.bad_rows import BadRows
+from kalamdb.cli.loading.columns import typed_rows
+from kalamdb.cli.loading.file_rows import FileRows
+from kalamdb.cli.loading.keys import keys_in_the_way
+from kalamdb.cli.loading.read_rows import ReadRows
+from kalamdb.cli.loading.source import PACKED, Source
 from kalamdb.cli.progress import Progress
-from kalamdb.cli.table_name import checked_table_name, columns_of
-from kalamdb.errors import Error, InvalidValue, StorageUnavailable, UndefinedColumn
+from kalamdb.cli.table_name import TableColumn, checked_table_name, columns_of
+from kalamdb.errors import Error, InvalidValue, UndefinedColumn
 from kalamdb.types import DataType
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-FAILURE = 1
-SHOWN_MAX = 20
+THREADS = 4
 FORMATS = ("csv", "tsv", "ndjson", "json", "arrow", "parquet")
 _ENDINGS = {".csv": "csv", ".tsv": "tsv", ".ndjson": "ndjson", ".jsonl": "ndjson", ".json": "json", ".arrow": "arrow",
             ".arrows": "arrow", ".feather": "arrow", ".parquet": "parquet"}  # fmt: skip
-_PACKED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4", ".br": "brotli"}
 
 
 @click.command(name="import")
@@ -38,7 +37,9 @@ _PACKED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4", ".br": "
     help="The first line is a row; cells are in the order of the table's columns.",
 )
 @click.option(
-    "--skip-bad", is_flag=True, help="Leave out rows that cannot be read as the table's types, and say which."
+    "--skip-bad",
+    is_flag=True,
+    help="Leave out rows that cannot be read or whose key is there already, and say which.",
 )
 @choosing_database
 def import_file(
@@ -62,10 +63,11 @@ def import_file(
         columns = columns_of(connection, table)
         if delimiter is not None and len(delimiter) != 1:
             raise click.UsageError("--delimiter is one character")
-        data = _opened(file)
-        types = {name: kind for name, (kind, _) in columns.items()}
-        rows, again = _read(data, file, form, types, delimiter, header=not no_header)
-        done, left_out = _load(connection, table, file, rows, columns, again, skip_bad=skip_bad)
+        source = Source(file)
+        types = {name: column.kind for name, column in columns.items()}
+        rows = _rows_of(source, form, types, delimiter, header=not no_header)
+        with Progress() as progress:
+            done, left_out = _load(connection, table, source, rows, columns, progress, skip_bad=skip_bad)
     finally:
         connection.close()
     click.echo(f"{done:,} rows imported" + (f", {left_out:,} left out" if left_out else ""), err=True)
@@ -73,7 +75,7 @@ def import_file(
 
 def _format_of(file: str) -> str:
     path = Path(file)
-    if path.suffix.lower() in _PACKED:
+    if path.suffix.lower() in PACKED:
         path = path.with_suffix("")
     found = _ENDINGS.get(path.suffix.lower())
     if found is None:
@@ -83,125 +85,74 @@ def _format_of(file: str) -> str:
     return found
 
 
-def _opened(file: str) -> bytes:
-    """The whole file, unpacked. Raises StorageUnavailable."""
-    import pyarrow as pa
-
-    try:
-        if file == "-":
-            return sys.stdin.buffer.read()
-        packed = _PACKED.get(Path(file).suffix.lower())
-        with pa.input_stream(file, compression=packed) as stream:
-            found: bytes = stream.read()
-            return found
-    except OSError as error:
-        raise StorageUnavailable(f"{file} cannot be read: {error.strerror or error}") from None
-
-
-def _read(
-    data: bytes, file: str, form: str, types: dict[str, DataType], delimiter: str | None, *, header: bool
-) -> tuple[FileRows, Any]:
-    """The rows, and what finds the line of each of them where the reader has not counted."""
-    from io import BytesIO
-
-    stream = BytesIO(data)
+def _rows_of(
+    source: Source, form: str, types: dict[str, DataType], delimiter: str | None, *, header: bool
+) -> FileRows:
     if form in ("csv", "tsv"):
-        from kalamdb.cli.loading.csv_file import csv_lines_of, read_csv
+        from kalamdb.cli.loading.csv_file import CsvFile
 
         chosen = delimiter or ("\t" if form == "tsv" else ",")
-        rows = read_csv(stream, file, delimiter=chosen, header=header, columns=list(types))
-        return rows, lambda: csv_lines_of(data, chosen, rows.table.num_columns, header=header)[0]
+        return CsvFile(source, delimiter=chosen, header=header, columns=list(types))
     if form in ("json", "ndjson"):
-        from kalamdb.cli.loading.json_file import read_json
+        from kalamdb.cli.loading.json_file import JsonFile
 
-        return read_json(stream, file, types, lines=form == "ndjson"), None
-    from kalamdb.cli.loading import arrow_file
+        return JsonFile(source, types, lines=form == "ndjson")
+    from kalamdb.cli.loading.arrow_file import ArrowFile
 
-    read = arrow_file.read_arrow if form == "arrow" else arrow_file.read_parquet
-    rows = read(stream, file)
-    rows.lines = range(1, rows.table.num_rows + 1)
-    return rows, None
+    return ArrowFile(source, parquet=form == "parquet")
 
 
 def _load(
     connection: Connection,
     table: str,
-    file: str,
+    source: Source,
     rows: FileRows,
-    columns: dict[str, tuple[DataType, bool]],
-    find_lines: Any,
+    columns: dict[str, TableColumn],
+    progress: Progress,
     *,
     skip_bad: bool,
 ) -> tuple[int, int]:
-    """How many rows are in, and how many were left out. Raises kalamdb.Error; then none is in."""
-    unknown = [name for name in rows.table.column_names if name not in columns]
-    if unknown:
-        raise UndefinedColumn(
-            f"{file} has columns that {table} has not: {', '.join(unknown)}; it has {', '.join(columns)}"
-        )
-    typed, wrong = _typed(rows, columns) if rows.texts else (rows.table, {})
-    if wrong and rows.lines is None:
-        rows.lines = find_lines()
-    bad = dict(rows.malformed)
-    for place, why in wrong.items():
-        assert rows.lines is not None
-        bad.setdefault(rows.lines[place], why)
-    if bad:
-        _tell(bad, file, rows.unit)
-        if not skip_bad:
-            raise InvalidValue(
-                f"{len(bad):,} of the rows of {file} cannot be read, so none was imported; mend them, or leave them "
-                "out with --skip-bad"
-            )
-        typed = _without(typed, wrong)
-    with Progress() as progress:
-        try:
-            done = connection.insert(table, typed, lambda some, of: progress.tell_rows("import", some, of))
-        except Error as error:
-            inserted = getattr(error, "rows_inserted", 0)
-            if inserted:
-                error.message += (
-                    f"; {inserted:,} rows are in: over a server each request is a commit of its own"
+    """How many rows are in, and how many were left out. Raises kalamdb.Error; then none is in, over a server not more
+    than was said."""
+    bad = BadRows()
+    with ReadRows() as good, ThreadPoolExecutor(THREADS) as threads:
+        for piece in rows.pieces():
+            unknown = [name for name in piece.table.column_names if name not in columns]
+            if unknown:
+                raise UndefinedColumn(
+                    f"{source.name} has columns that {table} has not: {', '.join(unknown)}; it has {', '.join(columns)}"
                 )
-                error.args = (error.message,)
-            raise
-    return done, len(bad)
+            typed, wrong = typed_rows(piece, columns, threads) if rows.texts else (piece.table, {})
+            bad.add(piece.malformed | wrong)
+            if skip_bad or not bad.count(rows):
+                good.add(typed, piece.numbers, wrong)
+            progress.tell_share("import, reading", int(piece.numbers[-1].as_py()) if len(piece.numbers) else 0,
+                               source.read_bytes, source.size)  # fmt: skip
+        if skip_bad:
+            key = next((name for name, column in columns.items() if column.is_key), None)
+            if key is not None:
+                good.leave_out(bad, keys_in_the_way(connection, table, key, columns[key].kind, good))
+        count = bad.count(rows)
+        if count:
+            bad.tell(source.name, rows)
+            if not skip_bad:
+                raise InvalidValue(
+                    f"{count:,} of the rows of {source.name} cannot be read, so none was imported; mend them, or leave "
+                    "them out with --skip-bad"
+                )
+        return _insert(connection, table, good, progress), count
 
 
-def _typed(rows: FileRows, columns: dict[str, tuple[DataType, bool]]) -> tuple[pa.Table, dict[int, str]]:
-    import pyarrow as pa
-
-    from kalamdb.cli.loading.columns import typed
-
-    arrays: list[Any] = []
-    wrong: dict[int, str] = {}
-    for name, texts in zip(rows.table.column_names, rows.table.columns):
-        kind, required = columns[name]
-        array, unfit = typed(texts, kind)
-        if required and texts.null_count:
-            places = (place for place, text in enumerate(texts.to_pylist()) if text is None)
-            unfit |= dict.fromkeys(places, "it is NOT NULL, and there is no value")
-        for place, why in unfit.items():
-            wrong.setdefault(place, f'column "{name}": {why}')
-        arrays.append(array)
-    return pa.table(arrays, names=rows.table.column_names), wrong
-
-
-def _without(table: pa.Table, wrong: dict[int, str]) -> pa.Table:
-    import numpy as np
-    import pyarrow as pa
-
-    if not wrong:
-        return table
-    kept = np.ones(table.num_rows, dtype=bool)
-    kept[list(wrong)] = False
-    return table.filter(pa.array(kept))
-
-
-def _tell(bad: dict[int, str], file: str, unit: str) -> None:
-    from kalamdb.cli.output.width import shown
-
-    for line in sorted(bad)[:SHOWN_MAX]:
-        click.echo(f"{file}: {unit} {line}: {shown(bad[line])}", err=True)
-    if len(bad) > SHOWN_MAX:
-        click.echo(f"{file}: and {len(bad) - SHOWN_MAX:,} more", err=True)
+def _insert(connection: Connection, table: str, good: ReadRows, progress: Progress) -> int:
+    if not good.num_rows:
+        return 0
+    try:
+        return connection.insert(
+            table, good.reader(), lambda done, _: progress.tell_rows("import", done, good.num_rows)
+        )
+    except Error as error:
+        inserted = getattr(error, "rows_inserted", 0)
+        if inserted:
+            error.message += f"; {inserted:,} rows are in: over a server each request is a commit of its own"
+            error.args = (error.message,)
+        raise

@@ -48,6 +48,8 @@ class Shell:
         """Whether a statement may have changed what exists, since somebody last looked."""
         self.last: Statement | None = None
         """The last statement, for \\watch."""
+        self._format_before: Writer | None = None
+        """The format that holds again when answers no longer go to a file whose name chose another."""
         self._depth = 0
         self._wholes = 0
         self.connection: Connection = open_connection(target)
@@ -66,8 +68,10 @@ class Shell:
         """Have answers go to a file, whose name may choose the format; None: back. Raises StorageUnavailable."""
         self.sink.to_file(path)
         self._wholes = 0
+        if self._format_before is not None:
+            self.format, self._format_before = self._format_before, None
         if path is not None and (by_name := format_of_file(path)) is not None:
-            self.format = by_name
+            self._format_before, self.format = self.format, by_name
 
     def run(self, statement: Statement) -> None:
         """Run one. Raises kalamdb.Error, Leave, click.UsageError."""
@@ -162,7 +166,7 @@ class Shell:
         self.connection.close()
 
     def _took(self, answer: Answer, before: str) -> str:
-        return f"{before}{duration(answer.took_ms)}" if self.timing else ""
+        return f"{before}{duration(answer.took_ms)}" if self.timing and answer.took_ms else ""
 
     def _colours_errors(self) -> bool:
         return sys.stderr.isatty() and self.sink.look("off", "").colour

@@ -37,20 +37,20 @@ def talk(shell: Shell) -> None:
     prompt = _prompt(shell, names)
     try:
         while True:
-            if shell.target.place != place:
-                place = shell.target.place
-                prompt = _prompt(shell, names)
             try:
+                if shell.target.place != place:
+                    place = shell.target.place
+                    prompt = _prompt(shell, names)
                 text = prompt.prompt(lambda: _who_and_where(shell))
                 _run(shell, text, names)
+                if shell.catalog_changed or names.names.namespace != shell.connection.namespace:
+                    names.read(shell.connection)
+                    shell.catalog_changed = False
             except KeyboardInterrupt:
                 # While a line was written, or just before or behind a statement.
                 continue
             except EOFError:
                 return
-            if shell.catalog_changed or names.names.namespace != shell.connection.namespace:
-                shell.catalog_changed = False
-                names.read(shell.connection)
     except Leave:
         return
     finally:

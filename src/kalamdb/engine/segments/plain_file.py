@@ -15,9 +15,11 @@ def write_parquet(table: pa.Table, sink: Any) -> None:
     pq.write_table(table, sink, compression="zstd")
 
 
-def read_parquet(source: Any) -> pa.Table:
-    """A file, by its path or as a binary file that can be sought in, as it is: nothing of it is verified by us, and
-    pyarrow's errors are the caller's to tell."""
+def parquet_stream(source: Any, *, rows: int) -> pa.RecordBatchReader:
+    """A file, by its path or as a binary file that can be sought in, as it is, at most `rows` rows a batch: nothing of
+    it is verified by us, and pyarrow's errors are the caller's to tell. Memory holds a row group of it."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    return pq.ParquetFile(source).read()
+    file = pq.ParquetFile(source, memory_map=True, pre_buffer=False)
+    return pa.RecordBatchReader.from_batches(file.schema_arrow, file.iter_batches(batch_size=rows))

@@ -99,6 +99,8 @@ class Connection:
         self._task = asyncio.current_task()
         self.hub.add(self)
         self._watch_token()
+        # What ended between the check of the token and now has been told to nobody.
+        self.spawn(self.hub.look_at([self]))
         try:
             while self._closing is None:
                 message = await receive()
@@ -174,6 +176,7 @@ class Connection:
             raise InvalidMessage("the connection is another user's; open one for each")
         self.identity = identity
         self._watch_token()
+        self.spawn(self.hub.look_at([self]))
         self._send(
             server_frames.auth_success(
                 self.session.user, self.session.rights.role.value, self.encoding.protocol

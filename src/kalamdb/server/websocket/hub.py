@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +19,7 @@ from kalamdb.server.websocket.feed import Feed
 from kalamdb.server.websocket.told import Told
 
 if TYPE_CHECKING:
+    from kalamdb.auth.front_door import FrontDoor
     from kalamdb.live import Plan
     from kalamdb.server.application import Application
     from kalamdb.server.websocket.connection import Connection
@@ -66,6 +67,7 @@ class Hub:
         self._state: tuple[int, object] = -1, None
         self._looking: asyncio.TimerHandle | None = None
         self._users_version = -1
+        self._door: FrontDoor | None = None
         self._checking = False
         self._empty = asyncio.Event()
         self._empty.set()
@@ -111,9 +113,12 @@ class Hub:
         return sum(len(feed.members) for feed in self._feeds.values())
 
     def add(self, connection: Connection) -> None:
-        """Somebody is there."""
+        """Somebody is there. REQUIRES: a token was verified, so that the front door is there."""
         self.connections[connection] = None
         self._empty.clear()
+        if self._door is None and not self.stopping:
+            self._door = self.database.front_door
+            self._door.when_ended.append(self._family_ended)
         if self._looking is None:
             self._users_version = self.database.accounts.version
             self._looking = self.loop.call_later(LOOK_S, self._look)
@@ -136,6 +141,9 @@ class Hub:
                 await self._empty.wait()
         if self._looking is not None:
             self._looking.cancel()
+        if self._door is not None:
+            self._door.when_ended.remove(self._family_ended)
+            self._door = None
         if "_on_loop" in self.__dict__:
             self._on_loop.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -155,8 +163,15 @@ class Hub:
         self._looking = self.loop.call_later(LOOK_S, self._look)
 
     async def _check_users(self) -> None:
-        """End the connections of who is not there any more."""
-        connections = list(self.connections)
+        try:
+            await self.look_at(list(self.connections))
+        finally:
+            self._checking = False
+
+    async def look_at(self, connections: Collection[Connection]) -> None:
+        """End those of who is not there any more, or has logged out."""
+        if self.stopping:
+            return
         verifier = self.database.front_door.verifier
 
         def ended() -> list[tuple[Connection, Error]]:
@@ -168,11 +183,18 @@ class Hub:
                     found.append((connection, error))
             return found
 
-        try:
-            for connection, error in await self.in_thread(ended):
-                connection.is_nobody(error)
-        finally:
-            self._checking = False
+        for connection, error in await self.in_thread(ended):
+            connection.is_nobody(error)
+
+    def _family_ended(self, family: str) -> None:
+        """Told by any thread."""
+
+        def end() -> None:
+            for connection in list(self.connections):
+                if connection.identity.family == family:
+                    connection.is_nobody(None)
+
+        self.call(end)
 
     # Changes
 
