@@ -158,6 +158,8 @@ def test_a_subquery_of_not_in_that_names_columns_around_it_is_refused_with_the_r
         ours.execute("SELECT id FROM t WHERE s NOT IN (SELECT s FROM u WHERE u.s = t.s) AND id < 9")
     with pytest.raises(NotSupportedError, match="use NOT EXISTS"):
         ours.execute("SELECT id FROM t WHERE NOT (id = 9 OR s IN (SELECT s FROM u WHERE u.id = t.id))")
+    with pytest.raises(NotSupportedError, match="use NOT EXISTS"):
+        ours.execute("SELECT id FROM t WHERE NOT (s IN (SELECT s FROM u WHERE u.s = t.s))")
     with pytest.raises(UndefinedColumn, match="use NOT EXISTS"):
         ours.execute("SELECT id FROM t AS o WHERE s NOT IN (SELECT s FROM u WHERE s = t) OR id = 9")
     _same(both, "s IN (SELECT s FROM u WHERE u.id = t.id) OR id = 9")

@@ -69,8 +69,8 @@ def with_sound_memberships(
             if found is None or found.closing >= begin or _calls_volatile(tokens, found, is_volatile):
                 continue
             if tokens.is_word(found.opening + 1, "select", "with", "values"):
-                matters = _null_matters(tokens, found)
-                if matters or found.negated or tokens.is_word(found.begin - 1, "not"):
+                matters, negated = _null_matters(tokens, found)
+                if negated:
                     _check_alone(tokens, found)
                 if not matters:
                     continue
@@ -163,8 +163,9 @@ def _is_literal(tokens: Tokens, first: int, last: int) -> bool:
     return tokens.kinds[first] != WORD or tokens.is_word(first, "null", "true", "false")
 
 
-def _null_matters(tokens: Tokens, found: _Membership) -> bool:
-    """Whether it makes a difference that a subquery's answer is NULL and not FALSE, and DataFusion does not see it.
+def _null_matters(tokens: Tokens, found: _Membership) -> tuple[bool, bool]:
+    """Whether it makes a difference that a subquery's answer is NULL and not FALSE, and DataFusion does not see it; and
+    whether it would make any if DataFusion did not.
 
     It makes none where WHERE is fed with it through AND and OR alone. Of NOT IN, alone or joined by AND, DataFusion
     makes a join that knows NULL.
@@ -179,23 +180,24 @@ def _null_matters(tokens: Tokens, found: _Membership) -> bool:
         ends = after or last + 1 in (tokens.count, tokens.match[opening] if opening >= 0 else -1)
         if not begins or not (ends or tokens.clause[last + 1] != tokens.clause[last]):
             # Part of another expression: a comparison, CASE, IS NULL; or of no condition at all.
-            return tokens.clause[first] in (*_CONDITIONS, "")
+            matters = tokens.clause[first] in (*_CONDITIONS, "")
+            return matters, matters
         if _in_case(tokens, first) or (before and ends_between(tokens, first - 1)):
-            return True
+            return True, True
         words = _connectives(tokens, first)
         any_or = any_or or "or" in words
         if tokens.clause[first] in _CONDITIONS:
-            return negated and any_or
+            return negated and any_or, negated
         if opening < 0 or tokens.clause[first] != "":
-            return False
+            return False, False
         if not (
             opening == 0
             or tokens.is_operator(opening - 1, "(")
             or tokens.is_word(opening - 1, "and", "or", "not", *_CONDITIONS)
         ):
-            return True
+            return True, True
         if words and tokens.is_word(opening - 1, "not"):
-            return True
+            return True, True
         first, last = opening, tokens.match[opening]
 
 
