@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kalamdb.auth import Action, Role, authorize
-from kalamdb.auth.account import ROOT, Account, check_user_name, shown_user
+from kalamdb.auth.account import ROOT, Account, check_user_name, next_credentials, shown_user
 from kalamdb.errors import (
     AccessDenied,
     DuplicateObject,
@@ -97,7 +97,7 @@ def drop_user(statement: DropUser, context: Context) -> Result:
             old,
             deleted_at=old.deleted_at or context.now,
             updated_at=context.now,
-            credentials_changed_at=context.now,
+            credentials_changed_at=next_credentials(old.credentials_at, context.now),
         )
 
     accounts.replace([statement.user], delete, lambda batch: context.note(statement, batch))
@@ -185,7 +185,7 @@ def _with_parts(account: Account, parts: UserParts, context: Context) -> Account
     if parts.password is not None:
         changes |= {
             "password_hash": context.services.hash_password(parts.password),
-            "credentials_changed_at": context.now,
+            "credentials_changed_at": next_credentials(account.credentials_at, context.now),
             "failed_logins": 0,
             "locked_until": None,
         }
