@@ -18,6 +18,7 @@ from kalamdb.errors import (
 from kalamdb.execution.expressions import evaluate_one
 from kalamdb.result import Result, tuples
 from kalamdb.sql.dml import DefaultValue
+from kalamdb.sql.expressions import quoted
 from kalamdb.sql.users import AlterUser, UserParts
 from kalamdb.types import TEXT, TIMESTAMP
 
@@ -145,7 +146,7 @@ def update_users(statement: Update, context: Context) -> Result:
 def _matching(statement: Update, context: Context) -> list[str]:
     sql = "SELECT user_id FROM system.users"
     if statement.alias is not None:
-        sql += f' AS "{statement.alias}"'
+        sql += f" AS {quoted(statement.alias)}"
     if statement.where is not None:
         sql += f" WHERE {statement.where.text(context.literals)}"
     answer = context.services.queries.select(context, sql, context.parameters)
