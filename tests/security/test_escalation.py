@@ -371,6 +371,14 @@ def test_password_in_sql_log(db, caplog):
         f"ALTER USER ann SET PASSWORD '{secret}' nonsense",
         f"ALTER USER nobody SET PASSWORD '{secret}'",
         f"EXECUTE AS USER 'ann' (ALTER USER ann SET PASSWORD '{secret}')",
+        # Quotes that are missing, or wrong, or within.
+        "ALTER USER ann SET PASSWORD canary4711",
+        "CREATE USER bob PASSWORD canary4711 ROLE dba",
+        f'CREATE USER bob PASSWORD "{secret}"',
+        "CREATE USER bob PASSWORD 'x'canary4711",
+        f"CREATE USER bob PASSWORD 'it's {secret}'",
+        f"SELECT 1; ALTER USER ann SET PASSWORD {secret}",
+        f"EXECUTE AS USER 'ann' (ALTER USER ann SET PASSWORD {secret})",
     ):
         try:
             db.execute(sql)

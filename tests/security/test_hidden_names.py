@@ -176,5 +176,5 @@ def test_a_view_of_what_was_dropped_says_what_is_missing(db: Any) -> None:
     db.execute("CREATE TABLE app.gone (id BIGINT PRIMARY KEY); CREATE VIEW app.old AS SELECT * FROM app.gone")
     db.execute("DROP TABLE app.gone")
     for user in ("ann", "sam", "root"):
-        with pytest.raises(Error, match='"app.gone" does not exist'):
+        with pytest.raises(Error, match=r'"app\.gone" does not exist'):
             db.session(user).execute("SELECT * FROM app.old")
