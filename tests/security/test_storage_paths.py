@@ -205,6 +205,12 @@ def test_no_storage_stands_where_the_database_keeps_a_file_of_its_own(tmp_path: 
     assert {"jwt.secret", "master.key", "wal", "cold"} <= set(names)
     with kalamdb.open(tmp_path / "bare") as db:
         for name in names:
-            for place in (name, name.upper(), f"{name}/x", f"{name}.", f"{name}.tmp" if "." in name else name):
+            for place in (
+                name,
+                name.upper(),
+                f"{name}/x",
+                f"{name}.",
+                f"{name}.tmp" if "." in name else name,
+            ):
                 with pytest.raises((InvalidDefinition, InvalidName)):
                     db.execute(f"CREATE STORAGE place TYPE filesystem URI '{place}'")
