@@ -71,6 +71,11 @@ def alter_user(statement: AlterUser, context: Context) -> Result:
     own = user == context.user and parts == UserParts(password=parts.password, email=parts.email)
     # Before a look at the user, so that a refusal does not tell whether there is one.
     authorize(context.rights, Action.CHANGE_OWN_ACCOUNT if own else Action.CHANGE_USERS)
+    if own and context.actor not in (None, user):
+        # Or a service would log in as whoever it may act as, also when it is none any more, and nothing would tell.
+        raise AccessDenied(
+            "permission denied: EXECUTE AS USER changes no password and no email; a dba can, without it"
+        )
     account = context.services.accounts.find(user)
     if account is None or account.deleted_at is not None:
         raise _no_such_user(user)
