@@ -20,11 +20,13 @@ from kalamdb.errors import (
     InvalidValue,
     NotNullViolation,
     NumericOutOfRange,
+    StatementTimeout,
     TypeMismatch,
     UndefinedColumn,
     UndefinedTable,
     UniqueViolation,
 )
+from kalamdb.interrupts import Interrupt
 
 UTC = datetime.UTC
 EVERY_TYPE = (
@@ -438,3 +440,17 @@ def test_an_interrupt_from_the_keyboard_stops_a_query_and_the_session_goes_on() 
         while threads._started > len(threads._idle):
             assert time.monotonic() < until, "the query still runs"
             time.sleep(0.01)
+
+
+def test_an_interrupt_stops_a_scan_of_the_core_and_the_session_goes_on() -> None:
+    with kalamdb.open(":memory:") as db:
+        db.execute("CREATE SHARED TABLE notes (id BIGINT PRIMARY KEY, text TEXT)")
+        db.executemany("INSERT INTO notes VALUES (?, ?)", [(number, "x") for number in range(50_000)])
+        scan = "SELECT id FROM notes WHERE text = ? LIMIT 1"
+        with Interrupt() as interrupt:
+            interrupt.request()
+            with pytest.raises(StatementTimeout, match="interrupted"):
+                db.execute(scan, ["y"])
+            assert db.execute(scan, ["x"]).fetchone() == (0,), "what is done at once is done"
+
+        assert db.execute(scan, ["y"]).fetchall() == []

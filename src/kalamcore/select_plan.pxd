@@ -93,6 +93,7 @@ cdef class SelectPlan:
     cdef tuple types
     cdef bytes codes
     cdef bint stored
+    cdef object check
     cdef Py_ssize_t parameters
 
     cdef object select(self, Readable store, str user, object snapshot, tuple parameters, object literals,

@@ -1,6 +1,6 @@
 """Simple SELECTs answered by the core: rows of one partition, filtered, ordered, limited or counted."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, final
 
 from kalamcore.cursor import Cursor
@@ -45,7 +45,8 @@ class SelectPlan:
     -1), instead of columns. `limit`, `offset`: constants. `arrow_rows`: results of more rows are Arrow. `bytes_max`:
     results of more bytes are left to the query engine (-1: none). `result`, `names`, `types`: what `answer` makes, a
     kind of Cursor; `codes`: those of the types, as JsonRows takes them; `stored`: its rows hold JSON, still as text.
-    `parameters`: how many the statement takes.
+    `parameters`: how many the statement takes. `everybody`: all partitions are meant, where COUNT(*) is all that is
+    asked. `check`: called between runs of many rows; what it raises ends the statement, as Ctrl-C does.
     """
     def __init__(
         self,
@@ -68,6 +69,7 @@ class SelectPlan:
         stored: bool = False,
         parameters: int = 0,
         everybody: bool = False,
+        check: Callable[[], None] | None = None,
     ) -> None:
         """Raises ValueMismatchError for a plan that cannot be (a comparison with a DECIMAL, an unknown column)."""
     def run(

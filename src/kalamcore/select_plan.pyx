@@ -11,6 +11,7 @@ from uuid import UUID
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from cpython.datetime cimport PyDateTime_CheckExact, PyDate_CheckExact, PyTime_CheckExact, import_datetime, time_tzinfo
+from cpython.exc cimport PyErr_CheckSignals
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 from cpython.list cimport PyList_AsTuple, PyList_GET_SIZE
 from cpython.long cimport PyLong_AsLongLongAndOverflow, PyLong_CheckExact
@@ -111,13 +112,13 @@ cdef class SelectPlan:
     results of more bytes are left to the query engine (-1: none). `result`, `names`, `types`: what `answer` makes, a
     kind of Cursor; `codes`: those of the types, as JsonRows takes them; `stored`: its rows hold JSON, still as text.
     `parameters`: how many the statement takes. `everybody`: all partitions are meant, where COUNT(*) is all that is
-    asked.
+    asked. `check`: called between runs of many rows; what it raises ends the statement, as Ctrl-C does.
     """
 
     def __init__(self, Reader reader not None, uint64_t table_id, *, bint shared, columns, predicate=None, order=None,
                  aggregates=(), limit=None, offset=None, Py_ssize_t arrow_rows=4096, int64_t bytes_max=-1,
                  type result=Cursor, tuple names=(), tuple types=(), bytes codes=None,
-                 bint stored=False, Py_ssize_t parameters=0, bint everybody=False):
+                 bint stored=False, Py_ssize_t parameters=0, bint everybody=False, check=None):
         cdef Aggregate one
         if not issubclass(result, Cursor):
             raise TypeError(f"{result} is no Cursor")
@@ -126,6 +127,7 @@ cdef class SelectPlan:
         self.types = types
         self.codes = codes
         self.stored = stored
+        self.check = check
         self.parameters = parameters
         self.arrow_rows = arrow_rows
         self.bytes_max = bytes_max
@@ -462,8 +464,13 @@ cdef class SelectPlan:
             while not done:
                 with nogil:
                     done = running.step(LONG_RUN)
-                if not done and timeout_s > 0 and time.monotonic() >= until:
+                if done:
+                    break
+                if timeout_s > 0 and time.monotonic() >= until:
                     raise TimeoutError
+                PyErr_CheckSignals()
+                if self.check is not None:
+                    self.check()
         if counted:
             rows = [self.aggregates(running)]
             return rows[offset:] if limit < 0 else rows[offset:offset + min(limit, 1)]

@@ -279,3 +279,59 @@ def test_indexes_take_of_the_cache_what_they_need() -> None:
     found = store.statistics()
     assert found["hot_index_bytes"] > room // 4
     assert 0 < found["hot_cache_bytes"] + found["hot_index_bytes"] <= room
+
+
+SPREAD_TYPES = {types.SMALLINT: 15, types.INT: 31, types.BIGINT: 63}
+
+
+@st.composite
+def spread_keys(draw: st.DrawFn) -> tuple[int, list[int]]:
+    """A type, and more than a few of its numbers: runs, steps, and some at the ends of what there is."""
+    code, bits = draw(st.sampled_from(list(SPREAD_TYPES.items())))
+    low, high = -(2**bits), 2**bits - 1
+    keys = set(draw(st.lists(st.integers(low, high), max_size=20)))
+    for _ in range(draw(st.integers(1, 4))):
+        first, count = draw(st.integers(low, high)), draw(st.integers(1, 1_500))
+        step = draw(st.sampled_from([1, 2, 7, 2 ** (bits // 2)]))
+        keys |= {key for key in range(first, first + count * step, step) if key <= high}
+    keys |= set(draw(st.lists(st.sampled_from([low, low + 1, -1, 0, high - 1, high]), max_size=4)))
+    return code, sorted(keys)
+
+
+@settings(max_examples=40, deadline=None)
+@given(spread_keys(), st.data())
+def test_integer_keys_are_found_however_they_are_spread(spread: tuple[int, list[int]], data: Any) -> None:
+    code, keys = spread
+    layout = Layout(1, [(1, code, 0, 0, False), (2, TEXT, 0, 0, True)], 0)
+    reader = Reader([layout], [None, None])
+    rows = [(key, str(key)) for key in keys]
+    _, store = written(layout, {b"": rows})
+    snapshot, present = store.snapshot(), set(keys)
+    bits = SPREAD_TYPES[code]
+
+    asked = [*data.draw(st.lists(st.sampled_from(keys), min_size=1, max_size=30)), keys[0], keys[-1]]
+    for key in {near for one in asked for near in (one - 1, one, one + 1) if -(2**bits) <= near < 2**bits}:
+        found = store.get(TABLE, b"", encode_key(code, key), snapshot, reader)
+        assert found == ((key, str(key)) if key in present else None)
+        low = encode_key(code, key)
+        first = [row for row in rows if row[0] >= key][:2]
+        assert store.scan(TABLE, b"", snapshot, reader, low=low, limit=2) == first
+
+
+def test_a_block_that_is_used_outstays_those_that_pass() -> None:
+    """The cache has room for few blocks; one is asked for again and again while a look-up goes through all others."""
+    rows = [(n, "x" * 1000) for n in range(2000)]
+    files, _ = written(NUMBERS, {b"": rows})
+    reader = Reader([NUMBERS], [None, None])
+    again = files.crash()
+    store = opened(again, NUMBERS, reader, ["id", "body"], hot_cache_bytes=600_000)
+    snapshot = store.snapshot()
+    for row in rows:
+        assert store.get(TABLE, b"", encode_key(BIGINT, row[0]), snapshot, reader) == row
+        assert store.get(TABLE, b"", encode_key(BIGINT, 0), snapshot, reader) == rows[0]
+
+    reads = again.count("read")
+    assert store.get(TABLE, b"", encode_key(BIGINT, 0), snapshot, reader) == rows[0]
+    assert again.count("read") == reads, "the one in use was given up"
+    assert store.get(TABLE, b"", encode_key(BIGINT, 700), snapshot, reader) == rows[700]
+    assert again.count("read") > reads, "the cache had room for all of them"

@@ -1,5 +1,6 @@
 #include "column_block.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "errors.hpp"
@@ -42,11 +43,41 @@ std::int64_t integer_at(Type type, const BlockColumn& column, std::int64_t row) 
     }
 }
 
-template <class T>
-std::int64_t first_not_below(const char* values, std::int64_t begin, std::int64_t end, std::int64_t key) {
+// Keys of one block mostly come one after the other: where `key` would lie among the first and the last, a
+// few rows around are looked at before the halves, each of which waits for a line of memory of its own.
+// `expect` is told of that row before it is looked at.
+template <class T, class Expect>
+std::int64_t first_not_below(const char* values, std::int64_t begin, std::int64_t end, std::int64_t key,
+                             const Expect& expect) {
+    auto at = [values](std::int64_t row) -> std::int64_t {
+        return load<T>(values + static_cast<std::int64_t>(sizeof(T)) * row);
+    };
+    constexpr std::int64_t kAround = 8;
+    if (end - begin > 4 * kAround) {
+        const std::int64_t first = at(begin), last = at(end - 1);
+        if (key <= first) return begin;
+        if (key > last) return end;
+        // Without a sign: the distance of two keys may be more than an int64 holds.
+        const auto distance = [first](std::int64_t to) {
+            return static_cast<double>(static_cast<std::uint64_t>(to) - static_cast<std::uint64_t>(first));
+        };
+        const double part = distance(key) / distance(last);
+        const std::int64_t guess = std::clamp(
+            begin + static_cast<std::int64_t>(part * static_cast<double>(end - 1 - begin)), begin, end - 1);
+        expect(guess);
+        if (at(guess) < key) {
+            const std::int64_t above = std::min(guess + kAround, end - 1);
+            begin = guess + 1;
+            if (at(above) >= key) end = above;
+        } else {
+            const std::int64_t below = std::max(guess - kAround, begin);
+            end = guess;
+            if (at(below) < key) begin = below + 1;
+        }
+    }
     while (begin < end) {
         std::int64_t middle = begin + (end - begin) / 2;
-        if (load<T>(values + static_cast<std::int64_t>(sizeof(T)) * middle) < key) {
+        if (at(middle) < key) {
             begin = middle + 1;
         } else {
             end = middle;
@@ -121,9 +152,12 @@ std::int64_t ColumnBlock::lower_bound(std::int64_t begin, std::int64_t end, std:
     if (integer_key_ && key.size() == 8) {
         const BlockColumn& column = columns_[layout_->key()];
         auto number = static_cast<std::int64_t>(big_endian(key) ^ std::uint64_t{1} << 63);
-        if (column.width == 8) return first_not_below<std::int64_t>(column.values, begin, end, number);
-        if (column.width == 4) return first_not_below<std::int32_t>(column.values, begin, end, number);
-        return first_not_below<std::int16_t>(column.values, begin, end, number);
+        const auto expect = [this](std::int64_t row) { expect_slots(row); };
+        if (column.width == 8)
+            return first_not_below<std::int64_t>(column.values, begin, end, number, expect);
+        if (column.width == 4)
+            return first_not_below<std::int32_t>(column.values, begin, end, number, expect);
+        return first_not_below<std::int16_t>(column.values, begin, end, number, expect);
     }
     while (begin < end) {
         std::int64_t middle = begin + (end - begin) / 2;

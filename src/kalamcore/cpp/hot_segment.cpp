@@ -72,17 +72,6 @@ void lengths_of(const ArrowBatchColumn& column, std::int64_t rows, std::size_t l
     }
 }
 
-struct Aligned {
-    explicit Aligned(std::size_t size)
-        : bytes(static_cast<char*>(std::aligned_alloc(kAlignment, padded(std::max<std::size_t>(size, 1))))) {
-        if (!bytes) throw std::bad_alloc();
-    }
-    ~Aligned() { std::free(bytes); }
-    Aligned(const Aligned&) = delete;
-    Aligned& operator=(const Aligned&) = delete;
-    char* bytes;
-};
-
 }  // namespace
 
 std::string hot_segment_name(std::uint64_t number) {
@@ -282,9 +271,9 @@ std::shared_ptr<const ColumnBlock> HotSegment::block(std::uint32_t at) const {
 
 std::shared_ptr<const ColumnBlock> HotSegment::load(std::uint32_t at) const {
     const Block& block = blocks_[at];
-    auto memory = std::make_shared<Aligned>(block.bytes);
-    read(block.offset, memory->bytes, block.bytes);
-    return make(at, memory->bytes, std::vector<bool>(width(), true), memory);
+    auto memory = cache_.pages().take(block.bytes);
+    read(block.offset, memory->data(), block.bytes);
+    return make(at, memory->data(), std::vector<bool>(width(), true), memory, memory->bytes());
 }
 
 std::shared_ptr<const ColumnBlock> HotSegment::passing_block(std::uint32_t at,
@@ -317,7 +306,7 @@ std::shared_ptr<const ColumnBlock> HotSegment::passing_block(std::uint32_t at,
         }
         // Its sequence numbers are changed in place, so it is not given again.
         memory.from = block.offset + block.bytes;
-        return make(at, memory.bytes.get() + (block.offset - memory.base), wanted, nullptr);
+        return make(at, memory.bytes.get() + (block.offset - memory.base), wanted, nullptr, block.bytes);
     }
     memory.reserve(block.bytes);
     memory.from = memory.to = 0;
@@ -337,12 +326,13 @@ std::shared_ptr<const ColumnBlock> HotSegment::passing_block(std::uint32_t at,
         to = next;
     }
     read_run();
-    return make(at, memory.bytes.get(), wanted, nullptr);
+    return make(at, memory.bytes.get(), wanted, nullptr, block.bytes);
 }
 
 std::shared_ptr<const ColumnBlock> HotSegment::make(std::uint32_t at, char* memory,
                                                     const std::vector<bool>& read,
-                                                    std::shared_ptr<const void> hold) const {
+                                                    std::shared_ptr<const void> hold,
+                                                    std::size_t bytes) const {
     const Block& block = blocks_[at];
     std::vector<BlockColumn> columns;
     char* next = memory;
@@ -375,7 +365,7 @@ std::shared_ptr<const ColumnBlock> HotSegment::make(std::uint32_t at, char* memo
         }
     }
     return std::make_shared<const ColumnBlock>(layout_, places_[at].rows, std::move(columns), std::move(hold),
-                                               block.bytes + kBlockOverhead + width() * sizeof(BlockColumn));
+                                               bytes + kBlockOverhead + width() * sizeof(BlockColumn));
 }
 
 HotSegmentWriter::HotSegmentWriter(FileSystem& files, std::string directory, std::uint64_t number,

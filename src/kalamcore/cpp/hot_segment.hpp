@@ -93,7 +93,7 @@ class HotSegment final : public SortedBlocks {
     std::shared_ptr<const ColumnBlock> load(std::uint32_t at) const;
     // `read`: which columns are at their places in `memory`.
     std::shared_ptr<const ColumnBlock> make(std::uint32_t at, char* memory, const std::vector<bool>& read,
-                                            std::shared_ptr<const void> hold) const;
+                                            std::shared_ptr<const void> hold, std::size_t bytes) const;
 
     FileSystem& files_;
     const std::string path_;

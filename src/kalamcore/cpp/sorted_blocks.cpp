@@ -7,19 +7,21 @@ namespace kalam {
 
 std::shared_ptr<const ColumnBlock> BlockCache::find(std::uint64_t segment, std::uint32_t block) {
     std::lock_guard guard(mutex_);
-    auto place = places_.find(key_of(segment, block));
-    if (place == places_.end()) return nullptr;
-    entries_.splice(entries_.begin(), entries_, place->second);
-    return place->second->block;
+    auto place = entries_.find(key_of(segment, block));
+    if (place == entries_.end()) return nullptr;
+    Entry& entry = place->second;
+    if (!entry.used) entry.used = true;
+    return entry.block;
 }
 
 void BlockCache::add(std::uint64_t segment, std::uint32_t block, std::shared_ptr<const ColumnBlock> made) {
     std::lock_guard guard(mutex_);
     std::uint64_t key = key_of(segment, block);
-    if (places_.contains(key)) return;
-    bytes_ += made->bytes();
-    entries_.push_front({key, std::move(made)});
-    places_[key] = entries_.begin();
+    if (entries_.contains(key)) return;
+    std::size_t bytes = made->bytes();
+    turns_.push_front(key);
+    entries_[key].block = std::move(made);
+    bytes_ += bytes;
     give_up();
 }
 
@@ -32,33 +34,42 @@ void BlockCache::take_index(std::size_t bytes) {
 void BlockCache::give_up() {
     std::size_t indexes = index_bytes_.load(std::memory_order_relaxed);
     std::size_t room = bytes_max_ - std::min(indexes, bytes_max_ - bytes_max_ / 8);
-    for (auto last = entries_.end(); bytes_ > room && last != entries_.begin();) {
+    for (auto last = turns_.end(); bytes_ > room && last != turns_.begin();) {
         --last;
+        auto place = entries_.find(*last);
+        Entry& entry = place->second;
         // Somebody waits for it, or reads it: giving it up frees nothing yet.
-        if (last->block.use_count() > 1) continue;
-        bytes_ -= last->block->bytes();
-        places_.erase(last->key);
-        last = entries_.erase(last);
+        if (entry.block.use_count() > 1) continue;
+        if (entry.used) {
+            entry.used = false;
+            auto spared = last++;
+            turns_.splice(turns_.begin(), turns_, spared);
+            continue;
+        }
+        bytes_ -= entry.block->bytes();
+        entries_.erase(place);
+        last = turns_.erase(last);
     }
 }
 
 void BlockCache::drop(std::uint64_t segment) {
     std::lock_guard guard(mutex_);
-    for (auto at = entries_.begin(); at != entries_.end();) {
-        if (at->key >> 24 != segment) {
+    for (auto at = turns_.begin(); at != turns_.end();) {
+        if (*at >> 24 != segment) {
             ++at;
             continue;
         }
-        bytes_ -= at->block->bytes();
-        places_.erase(at->key);
-        at = entries_.erase(at);
+        auto place = entries_.find(*at);
+        bytes_ -= place->second.block->bytes();
+        entries_.erase(place);
+        at = turns_.erase(at);
     }
 }
 
 void BlockCache::clear() {
     std::lock_guard guard(mutex_);
     entries_.clear();
-    places_.clear();
+    turns_.clear();
     bytes_ = 0;
 }
 
@@ -69,7 +80,7 @@ std::size_t BlockCache::bytes() const {
 
 bool BlockCache::has(std::uint64_t segment, std::uint32_t block) const {
     std::lock_guard guard(mutex_);
-    return places_.contains(key_of(segment, block));
+    return entries_.contains(key_of(segment, block));
 }
 
 bool SortedBlocks::may_have(const PartitionRange& partition, std::string_view key) const {

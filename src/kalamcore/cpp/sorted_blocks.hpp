@@ -12,14 +12,16 @@
 #include <unordered_map>
 #include <vector>
 
+#include "block_pages.hpp"
 #include "column_block.hpp"
 #include "key_filter.hpp"
 #include "rows.hpp"
 
 namespace kalam {
 
-// Decoded blocks of many segments, the least recently used given up first, but none that somebody holds. What
-// else the segments keep in memory counts too, and leaves blocks the less, but an eighth at least.
+// Decoded blocks of many segments, the oldest given up first, but none that was used since it had its turn,
+// nor one that somebody holds: to note a use in the block's own entry, and not in a list, waits for memory
+// once. What else the segments keep in memory counts too, and leaves blocks the less, but an eighth at least.
 //
 // Thread safety: every method may be called from any thread.
 class BlockCache {
@@ -33,6 +35,8 @@ class BlockCache {
     void clear();
     std::size_t bytes() const;
     std::size_t bytes_max() const { return bytes_max_; }
+    // Where the blocks that it keeps have theirs.
+    BlockPages& pages() { return *pages_; }
     // What a segment keeps for as long as it is open; give_back_index is then owed.
     void take_index(std::size_t bytes);
     void give_back_index(std::size_t bytes) { index_bytes_.fetch_sub(bytes); }
@@ -43,8 +47,8 @@ class BlockCache {
 
   private:
     struct Entry {
-        std::uint64_t key;
         std::shared_ptr<const ColumnBlock> block;
+        bool used = false;
     };
     static std::uint64_t key_of(std::uint64_t segment, std::uint32_t block) { return segment << 24 | block; }
 
@@ -54,11 +58,12 @@ class BlockCache {
     static constexpr int kFilesMax = 128;
 
     const std::size_t bytes_max_;
+    const std::shared_ptr<BlockPages> pages_ = std::make_shared<BlockPages>();
     std::atomic<std::size_t> index_bytes_{0};
     std::atomic<int> files_{0};
     mutable std::mutex mutex_;
-    std::list<Entry> entries_;  // the most recently used first
-    std::unordered_map<std::uint64_t, std::list<Entry>::iterator> places_;
+    std::unordered_map<std::uint64_t, Entry> entries_;
+    std::list<std::uint64_t> turns_;  // their keys; those that had their turn last, or came last, first
     std::size_t bytes_ = 0;
 };
 

@@ -13,6 +13,7 @@ from kalamcore import errors as core
 from kalamcore import select_plan as native
 from kalamcore.select_plan import SelectPlan
 from kalamcore.store import Store, Transaction
+from kalamdb import interrupts
 from kalamdb.auth import Action, Rights, Role, by_role_alone, may
 from kalamdb.engine.core_errors import translated
 from kalamdb.errors import Error, StatementTimeout
@@ -291,6 +292,7 @@ def _fill(plan: Plan, database: Database, simple: SimpleSelect, namespace: str) 
         codes=bytes([kind.code for kind in types]),
         parameters=simple.parameters,
         everybody=simple.everybody,
+        check=interrupts.check,
         stored=any(kind.name is TypeName.JSON for kind in types),
     )
 
