@@ -7,11 +7,22 @@ import datetime
 import pytest
 
 import kalamdb
+from kalamcore.store import WriteBatch
 from kalamcore.system import Clock, FileSystem
 from kalamdb.auth import BY_ROLE, Action, Role
-from kalamdb.auth.account import Account, decode_account, encode_account
+from kalamdb.auth.account import Account, decode_account, decode_gone, encode_account
+from kalamdb.auth.account_login import user_state
 from kalamdb.database import Database
-from kalamdb.errors import AccessDenied, Corruption, DuplicateObject, UndefinedTable, UnknownFormat
+from kalamdb.errors import (
+    AccessDenied,
+    Corruption,
+    DuplicateObject,
+    InvalidToken,
+    StorageUnavailable,
+    TokenExpired,
+    UndefinedTable,
+    UnknownFormat,
+)
 from kalamdb.settings import Settings
 
 AT = datetime.datetime(2026, 5, 1, tzinfo=datetime.UTC)
@@ -52,11 +63,15 @@ def test_an_account_is_read_as_it_was_written():
 def test_what_is_no_account_is_corruption(text):
     with pytest.raises(Corruption):
         decode_account("ann", text)
+    with pytest.raises(Corruption):
+        decode_gone(text)
 
 
 def test_an_account_of_a_newer_version_is_refused_by_name():
     with pytest.raises(UnknownFormat, match="format 2"):
         decode_account("ann", '{"format": 2}')
+    with pytest.raises(UnknownFormat, match="format 2"):
+        decode_gone('{"format": 2}')
 
 
 def test_users_and_grants_outlive_a_reopening(tmp_path):
@@ -280,3 +295,131 @@ def test_users_who_were_dropped_long_ago_go_for_good():
         "SELECT actor, action, target FROM system.audit_log WHERE action = 'EXPIRE USER'"
     ).fetchall() == [("root", "EXPIRE USER", "ann")]
     db.close()
+
+
+@pytest.fixture
+def stopped():
+    """A database whose clock stands still, and goes back when it is told to."""
+    clock = Clock.manual(int(AT.timestamp() * 1_000_000))
+    db = Database(FileSystem.memory(), "/d", Settings(user_retention_d=1), clock=clock)
+    yield db, clock
+    db.close()
+
+
+def epoch(db, user):
+    return user_state(db.accounts.find(user)).auth_epoch
+
+
+@pytest.mark.parametrize("user", ["ann", "root"])
+@pytest.mark.parametrize("back_us", [0, 1, 3600 * 1_000_000])
+def test_credentials_rise_under_a_clock_that_does_not(stopped, user, back_us):
+    """A token says by a number which password it came from; a second password never has the first one's."""
+    db, clock = stopped
+    db.execute("CREATE USER ann PASSWORD 'a long secret'")
+    epochs = [epoch(db, user)]
+    changes = [f"ALTER USER {user} SET PASSWORD 'another long secret'"] * 3
+    if user != "root":
+        changes += [
+            f"DROP USER {user}",
+            f"UPDATE system.users SET deleted_at = NULL WHERE user_id = '{user}'; "
+            f"ALTER USER {user} SET PASSWORD 'a third long secret'",
+        ]
+    for sql in changes:
+        clock.set(clock.now_us() - back_us)
+        db.execute(sql)
+        epochs.append(epoch(db, user))
+
+    assert epochs == sorted(set(epochs))
+
+
+@pytest.mark.parametrize("back_us", [0, 3600 * 1_000_000])
+def test_tokens_of_before_stay_dead_under_a_clock_that_does_not_go(stopped, back_us):
+    db, clock = stopped
+    db.execute("CREATE USER ann PASSWORD 'a long secret'")
+    made = []
+    for _ in range(3):
+        user = user_state(db.accounts.find("ann"))
+        # One of a log-in, and one that comes by itself.
+        made += [db.front_door.log_in("ann", "a long secret", "192.0.2.1").access_token.text]
+        made += [db.front_door.tokens.issue(user).text]
+        for token in made[-2:]:
+            assert db.session_by_token(token, "192.0.2.1").user == "ann"
+        clock.set(clock.now_us() - back_us)
+        db.execute("ALTER USER ann SET PASSWORD 'a long secret'")
+        for token in made:
+            with pytest.raises((TokenExpired, InvalidToken)):
+                db.session_by_token(token, "192.0.2.1")
+
+
+def test_who_has_the_name_of_one_who_is_gone_has_none_of_its_tokens(stopped):
+    """Not even where the clock has come back to the very instant; nor a user of a backup of that time."""
+    db, clock = stopped
+    start = clock.now_us()
+    db.execute("CREATE USER ann")
+    token = db.front_door.tokens.issue(user_state(db.accounts.find("ann"))).text
+    backup = db.accounts.exported({})
+    db.execute("DROP USER ann")
+    clock.set(start + 2 * DAY_US)
+    db.jobs.run_all(db._due_expiry())
+    gone = user_state(Account("ann", Role.USER, AT, AT)).auth_epoch
+    clock.set(start)
+    batch = WriteBatch(db.engine.snapshot())
+    db.accounts.put_imported(batch, backup, {}, system_users=False)
+    db.engine.commit(batch, sync=True)
+    db.accounts.forget()
+    assert epoch(db, "ann") > gone + 1
+    with pytest.raises((TokenExpired, InvalidToken)):
+        db.session_by_token(token, "192.0.2.1")
+    db.accounts.remove("ann")
+    for name in ("ann", "bob"):
+        db.execute(f"CREATE USER {name}")
+        assert epoch(db, name) > gone + 2
+    with pytest.raises((TokenExpired, InvalidToken)):
+        db.session_by_token(token, "192.0.2.1")
+
+
+def test_a_user_who_is_brought_back_while_others_go_stays(stopped, monkeypatch):
+    db, clock = stopped
+    db.execute("CREATE USER TABLE t (id BIGINT PRIMARY KEY); CREATE USER ann; CREATE USER bob")
+    db.session("bob").execute("INSERT INTO t VALUES (1)")
+    db.execute("DROP USER ann; DROP USER bob")
+    clock.set(clock.now_us() + 2 * DAY_US)
+    from kalamdb.execution import user_data
+
+    erase = user_data._erase
+
+    def slow_erase(services, user, actor):
+        db.execute("UPDATE system.users SET deleted_at = NULL WHERE user_id = 'bob'")
+        return erase(services, user, actor)
+
+    monkeypatch.setattr(user_data, "_erase", slow_erase)
+    (job,) = db.jobs.run_all(db._due_expiry())
+    assert job.result == "1 user(s) are gone for good"
+    assert db.accounts.find("ann") is None
+    assert db.session("bob").execute("SELECT id FROM t").fetchall() == [(1,)]
+
+
+def test_what_a_check_keeps_of_a_token_ends_with_its_family_when_a_user_goes_for_good(stopped, monkeypatch):
+    """A dba brings the user back and it logs in, while its rows are being erased; then the removal fails."""
+    db, clock = stopped
+    db.execute("CREATE USER ann PASSWORD 'a long secret'; DROP USER ann")
+    clock.set(clock.now_us() + 2 * DAY_US)
+    from kalamdb.execution import user_data
+
+    tokens = []
+
+    def slow_erase(services, user, actor):
+        db.execute("UPDATE system.users SET deleted_at = NULL WHERE user_id = 'ann'")
+        tokens.append(db.front_door.log_in("ann", "a long secret", "192.0.2.1").access_token.text)
+        assert db.session_by_token(tokens[0], "192.0.2.1").user == "ann"
+
+    def fail(*arguments):
+        raise StorageUnavailable("the disk is away")
+
+    monkeypatch.setattr(user_data, "_erase", slow_erase)
+    monkeypatch.setattr(db.accounts, "remove", fail)
+    with pytest.raises(StorageUnavailable):
+        db.jobs.run_all(db._due_expiry())
+    assert db.accounts.find("ann").deleted_at is None
+    with pytest.raises(TokenExpired):
+        db.session_by_token(tokens[0], "192.0.2.1")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import json
 
 import pytest
 
 import kalamdb
 from kalamcore.system import Clock, FileSystem
-from kalamdb.auth.audit import AuditEntry
+from kalamdb.auth.audit import TEXT_CHARACTERS_MAX, AuditEntry
 from kalamdb.database import Database
 from kalamdb.errors import Error
 from kalamdb.settings import Settings
@@ -160,3 +161,38 @@ def test_the_instants_are_the_databases(db):
     db.execute("CREATE NAMESPACE app")
     ((at,),) = entries(db, "at")
     assert abs(at - datetime.datetime.now(datetime.UTC)) < datetime.timedelta(minutes=1)
+
+
+LONG = "x" * 100
+HOSTILE = ['"' * 300, "\\" * 300, "é" * 300, "\U0001f600" * 300, "a" * 320, '"}, {"' * 50]
+
+
+@pytest.mark.parametrize("role", ["user", "dba"])
+def test_details_are_json_whatever_somebody_wrote(db, role):
+    """Who may do nothing could else spoil every look into the log, by one statement that is refused."""
+    session = db.session("ann", role=role)
+    users = [f"n{number}_{LONG}" for number in range(200)]
+    db.execute("CREATE TABLE t (id BIGINT PRIMARY KEY)")
+    for name in ("ann", *(users if role == "dba" else ())):
+        db.execute(f"CREATE USER {name}")
+    names = ", ".join(users)
+    with contextlib.suppress(Error):
+        session.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON t TO {names}")
+    for text in HOSTILE:
+        session.execute(f"ALTER USER ann SET EMAIL '{text}'")
+
+    told = entries(db, "actor, details->>'email', details->>'users', outcome")
+    (_, granted, outcome), *changed = (row[1:] for row in told if row[0] == "ann")
+    assert outcome == ("success" if role == "dba" else "denied")
+    assert users[0] in granted
+    assert "192 more" in granted
+    assert [text[:100] for text, _, _ in changed] == [text[:100] for text in HOSTILE]
+    rows = json.loads(b"".join(db.execute("SELECT details FROM system.audit_log").json_rows()))
+    assert all(len(json.dumps(row, ensure_ascii=False)) < 2 * TEXT_CHARACTERS_MAX for row in rows)
+
+
+def test_no_row_is_larger_than_it_may_be(db):
+    with pytest.raises(Error):
+        db.session("ann").execute(f"EXECUTE AS USER '{'q' * 100_000}' (SELECT 1)")
+
+    assert entries(db, "length(subject)") == [(TEXT_CHARACTERS_MAX,)]

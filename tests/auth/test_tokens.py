@@ -230,6 +230,22 @@ def test_a_key_for_another_algorithm_is_not_used_even_where_the_list_allows_it(
     refused(verifier, hs256(HEADER, claims(), b""))
 
 
+def test_a_key_that_the_list_does_not_allow_is_not_used_even_where_the_issuer_has_it(
+    time, users, rsa_key, ec_key
+):
+    # A JWKS may have keys of more algorithms than the setting trusts.
+    class Both:
+        def find(self, kid: str | None, algorithm: str) -> VerifyingKey | None:
+            key = {"RS256": rsa_key, "ES256": ec_key}.get(algorithm)
+            return None if key is None else VerifyingKey(algorithm, key.public_key())
+
+    app = Issuer("app", frozenset({"RS256"}), Both())
+    verifier = TokenVerifier([app], audience="kalamdb", user_of=users.user, now=time)
+
+    assert verifier.verify(rs256({**HEADER, "alg": "RS256"}, foreign_claims(), rsa_key)).user == "alice"
+    refused(verifier, es256({**HEADER, "alg": "ES256"}, foreign_claims(), ec_key))
+
+
 @pytest.mark.parametrize(
     "signature",
     [

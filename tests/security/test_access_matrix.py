@@ -81,7 +81,9 @@ def outcome(road) -> str:
     try:
         road()
     except UndefinedTable as error:
-        return "hidden" if error.message == 'relation "app.t" does not exist' else error.message
+        # A view of it is hidden with it.
+        gone = ('relation "app.t" does not exist', 'relation "app.seen" does not exist')
+        return "hidden" if error.message in gone else error.message
     except AccessDenied as error:
         return "denied" if error.message.startswith("permission denied for table app.t") else error.message
     return "yes"

@@ -225,6 +225,26 @@ def test_who_acts_as_itself_keeps_the_role_that_the_application_gave(db):
         session.execute("EXECUTE AS USER 'dba_1' (CREATE USER mallory)")
 
 
+@pytest.mark.parametrize("actor", ["service_1", "dba_1", "root"])
+def test_who_acts_as_another_does_not_take_its_account_over(db, actor):
+    """A password that a service gave would let it in as that user for good, past the log of who acts as whom."""
+    db.execute("ALTER USER user_1 SET PASSWORD 'a long secret'")
+    session = db.session(actor)
+    for change in ("PASSWORD 'another long secret'", "EMAIL 'mallory@example.org'"):
+        with pytest.raises(AccessDenied, match="EXECUTE AS USER changes no password"):
+            session.execute(f"EXECUTE AS USER 'user_1' (ALTER USER user_1 SET {change})")
+    db.front_door.log_in("user_1", "a long secret", "192.0.2.1")
+    assert db.accounts.find("user_1").email is None
+    told = (
+        "SELECT actor, subject, action, outcome FROM system.audit_log "
+        "WHERE action = 'ALTER USER' AND outcome = 'denied'"
+    )
+    assert db.execute(told).fetchall() == [(actor, "user_1", "ALTER USER", "denied")] * 2
+    # As itself is no other.
+    db.session("user_1").execute("EXECUTE AS USER 'user_1' (ALTER USER user_1 SET EMAIL 'me@example.org')")
+    assert db.accounts.find("user_1").email == "me@example.org"
+
+
 def test_impersonate_deleted_user(db):
     db.execute("CREATE USER gone; DROP USER gone")
     for actor in ("service_1", "dba_1", "root"):
@@ -371,6 +391,14 @@ def test_password_in_sql_log(db, caplog):
         f"ALTER USER ann SET PASSWORD '{secret}' nonsense",
         f"ALTER USER nobody SET PASSWORD '{secret}'",
         f"EXECUTE AS USER 'ann' (ALTER USER ann SET PASSWORD '{secret}')",
+        # Quotes that are missing, or wrong, or within.
+        "ALTER USER ann SET PASSWORD canary4711",
+        "CREATE USER bob PASSWORD canary4711 ROLE dba",
+        f'CREATE USER bob PASSWORD "{secret}"',
+        "CREATE USER bob PASSWORD 'x'canary4711",
+        f"CREATE USER bob PASSWORD 'it's {secret}'",
+        f"SELECT 1; ALTER USER ann SET PASSWORD {secret}",
+        f"EXECUTE AS USER 'ann' (ALTER USER ann SET PASSWORD {secret})",
     ):
         try:
             db.execute(sql)

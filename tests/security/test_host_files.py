@@ -5,6 +5,7 @@ import os
 import pytest
 
 import kalamdb
+from kalamdb.errors import UndefinedFunction
 
 CANARY = "canary-7f3a"
 
@@ -91,3 +92,25 @@ def test_no_statement_reads_or_writes_a_host_file(db, canary, tmp_path, statemen
     assert sorted(os.listdir(tmp_path)) == before
     assert db.execute("SELECT count(*) FROM t").fetchall() == [(0,)]
     assert db.execute("SELECT count(*) FROM system.tables").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "call", ["version()", "input_file_name()", "file_row_index()", "with_metadata(1, 'a', 'b')"]
+)
+def test_no_function_tells_of_the_engine_or_of_its_files(db, call):
+    with pytest.raises(UndefinedFunction):
+        db.session("mallory").execute(f"SELECT {call}")
+
+
+@pytest.mark.parametrize(
+    "call", ["_kalam_json_get_str_t({}, body, 'a')", "\"_kalam_json_get_str_t\"({}, body, 'a')"]
+)
+def test_no_statement_borrows_the_context_of_another_s_function(db, call):
+    """Also where the function behind a call is there already, for somebody has called it."""
+    db.execute("CREATE USER TABLE t (id BIGINT PRIMARY KEY, body TEXT)")
+    session = db.session("mallory")
+    session.execute('INSERT INTO t VALUES (1, \'{"a": "b"}\')')
+    assert session.execute("SELECT json_get_str(body, 'a') FROM t WHERE id + 0 = 1").fetchall() == [("b",)]
+    for number in range(5):
+        with pytest.raises(UndefinedFunction):
+            session.execute(f"SELECT {call.format(number)} FROM t")

@@ -188,3 +188,29 @@ def accepted(db: kalamdb.Database, sql: str) -> bool:
     except (InvalidDefinition, InvalidName, InvalidSyntax):
         return False
     return True
+
+
+def test_no_storage_stands_where_the_database_keeps_a_file_of_its_own(tmp_path: Path):
+    """A directory called as a secret that is yet to be made would keep everybody from logging in."""
+    with kalamdb.open(tmp_path / "full") as full:
+        full.execute(
+            "CREATE STORAGE v TYPE s3 URI 's3://bucket' CREDENTIALS "
+            """'{"access_key_id": "a", "secret_access_key": "b"}'"""
+        )
+        full.execute("CREATE USER ann PASSWORD 'a long secret'; CREATE TABLE t (id BIGINT PRIMARY KEY)")
+        full.execute("INSERT INTO t VALUES (1)")
+        full.front_door.log_in("ann", "a long secret", "192.0.2.1")
+        full.flush()
+        names = os.listdir(tmp_path / "full")
+    assert {"jwt.secret", "master.key", "wal", "cold"} <= set(names)
+    with kalamdb.open(tmp_path / "bare") as db:
+        for name in names:
+            for place in (
+                name,
+                name.upper(),
+                f"{name}/x",
+                f"{name}.",
+                f"{name}.tmp" if "." in name else name,
+            ):
+                with pytest.raises((InvalidDefinition, InvalidName)):
+                    db.execute(f"CREATE STORAGE place TYPE filesystem URI '{place}'")

@@ -16,6 +16,7 @@ USER_NAME_LENGTH_MAX = 128
 
 _TEXTS = ("email", "password_hash", "storage_id")
 _INSTANTS = ("locked_until", "last_login_at", "deleted_at", "credentials_changed_at")
+_MICROSECOND = datetime.timedelta(microseconds=1)
 _DAWN = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
 
 
@@ -42,6 +43,11 @@ class Account:
     """Tokens that were issued before are none any more."""
 
     @property
+    def credentials_at(self) -> datetime.datetime:
+        """Which credentials these are: the instant of their change, or where they never changed that of the account."""
+        return self.credentials_changed_at or self.created_at
+
+    @property
     def auth_type(self) -> str:
         """`password`, or `none` for who cannot log in."""
         return "none" if self.password_hash is None else "password"
@@ -58,6 +64,12 @@ def check_user_name(user: str) -> None:
 def shown_user(user: str) -> str:
     """A user's name as a message shows it."""
     return f'"{user}"' if user.isprintable() else ascii(user)
+
+
+def next_credentials(before: datetime.datetime, now: datetime.datetime) -> datetime.datetime:
+    """The instant of credentials that come after those of `before`. It always rises, whatever the clock does: two
+    passwords that share an instant would share their tokens."""
+    return max(now, before + _MICROSECOND)
 
 
 def root_account(at: datetime.datetime = _DAWN) -> Account:
@@ -89,12 +101,7 @@ def decode_account(user_id: str, text: str) -> Account:
 
     try:
         found = orjson.loads(text)
-        written = found["format"]
-        if written > ACCOUNT_FORMAT:
-            raise UnknownFormat(
-                f"the row of a user has format {written}, and this version of kalamdb reads up to {ACCOUNT_FORMAT}; "
-                "open the database with a newer kalamdb"
-            )
+        _check_format(found["format"])
         texts = {name: found[name] for name in _TEXTS if name in found}
         instants = {
             name: datetime.datetime.fromisoformat(found[name])
@@ -111,3 +118,32 @@ def decode_account(user_id: str, text: str) -> Account:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise Corruption("the row of a user cannot be read; restore the database from a backup") from error
+
+
+def encode_gone(credentials_at: datetime.datetime) -> str:
+    """The JSON text of the newest credentials of users who are gone for good."""
+    import orjson
+
+    return orjson.dumps(
+        {"format": ACCOUNT_FORMAT, "credentials_changed_at": credentials_at.isoformat()}
+    ).decode()
+
+
+def decode_gone(text: str) -> datetime.datetime:
+    """What `encode_gone` wrote. Raises UnknownFormat, Corruption as decode_account."""
+    import orjson
+
+    try:
+        found = orjson.loads(text)
+        _check_format(found["format"])
+        return datetime.datetime.fromisoformat(found["credentials_changed_at"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise Corruption("the row of a user cannot be read; restore the database from a backup") from error
+
+
+def _check_format(written: int) -> None:
+    if written > ACCOUNT_FORMAT:
+        raise UnknownFormat(
+            f"the row of a user has format {written}, and this version of kalamdb reads up to {ACCOUNT_FORMAT}; "
+            "open the database with a newer kalamdb"
+        )

@@ -57,15 +57,11 @@ class AccountLogin:
 
 
 def user_state(account: Account) -> UserState:
-    """An account as log-ins and tokens know it. Its epoch is the instant of its credentials, in microseconds.
-
-    Where they never changed, that of the account: who is made anew under an old name is somebody else.
-    """
-    changed_at = account.credentials_changed_at or account.created_at
+    """An account as log-ins and tokens know it. Its epoch is the instant of its credentials, in microseconds."""
     return UserState(
         account.user_id,
         account.role,
         deleted=account.deleted_at is not None,
-        auth_epoch=(changed_at - _UNIX) // _MICROSECOND,
+        auth_epoch=(account.credentials_at - _UNIX) // _MICROSECOND,
         locked_until=account.locked_until,
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kalamcore import errors as core
@@ -18,7 +19,10 @@ from kalamdb.auth.account import (
     ROOT,
     Account,
     decode_account,
+    decode_gone,
     encode_account,
+    encode_gone,
+    next_credentials,
     root_account,
     shown_user,
 )
@@ -30,6 +34,7 @@ from kalamdb.auth.reserved import (
     GRANTS_ID,
     ONE_PARTITION,
     USERS,
+    USERS_GONE,
     USERS_ID,
 )
 from kalamdb.auth.rights import BY_ROLE, Rights
@@ -181,7 +186,7 @@ class Accounts:
         def put(batch: WriteBatch) -> None:
             if self.find(account.user_id) is not None:
                 raise DuplicateObject(f"user {shown_user(account.user_id)} already exists")
-            batch.insert(USERS_ID, ONE_PARTITION, self._users.layout, _row(account))
+            self._put(batch, account)
 
         self._change(put, also)
 
@@ -227,13 +232,14 @@ class Accounts:
         self._commit(put, nothing_more, sync=sync)
 
     def remove(self, user_id: str, also: Also = nothing_more) -> None:
-        """Forget a user and what was granted to it: its name can be used anew."""
+        """Forget a user and what was granted to it: its name can be used anew, by somebody else."""
 
         def put(batch: WriteBatch) -> None:
             account = self.find(user_id)
             if account is not None:
                 batch.delete(USERS_ID, ONE_PARTITION, self._users.layout, _row(account))
                 self._mark_deleted(batch, user_id, False)
+                self._put_gone(batch, account)
             for grant in self.grants_of(user_id):
                 batch.delete(GRANTS_ID, user_id.encode(), self._grants.layout, _grant_row(grant))
 
@@ -322,6 +328,8 @@ class Accounts:
         engine = self._engine()
         key = self._users.encode_key(account.user_id)
         there = engine.store.get(USERS_ID, ONE_PARTITION, key, engine.snapshot(), self._users.reader)
+        if there is None and account.user_id != ROOT:
+            account = self._as_somebody_new(account)
         write = batch.insert if there is None else batch.replace
         write(USERS_ID, ONE_PARTITION, self._users.layout, _row(account))
         self._mark_deleted(batch, account.user_id, account.deleted_at is not None)
@@ -335,6 +343,27 @@ class Accounts:
             return
         write = batch.insert if deleted else batch.delete
         write(USERS_ID, DELETED_USERS, self._users.layout, (user_id, "{}"))
+
+    def _as_somebody_new(self, account: Account) -> Account:
+        """The account with credentials that nobody of its name had who is gone: tokens outlive clocks and backups."""
+        gone = self._gone()
+        if gone is None or account.credentials_at > gone:
+            return account
+        return replace(account, credentials_changed_at=next_credentials(gone, account.credentials_at))
+
+    def _gone(self) -> datetime.datetime | None:
+        """The newest credentials of those who are gone for good, whoever they were."""
+        engine = self._engine()
+        key = self._users.encode_key("")
+        values = engine.store.get(USERS_ID, USERS_GONE, key, engine.snapshot(), self._users.reader)
+        return None if values is None else decode_gone(str(values[1]))
+
+    def _put_gone(self, batch: WriteBatch, account: Account) -> None:
+        before = self._gone()
+        if before is None or account.credentials_at > before:
+            write = batch.insert if before is None else batch.replace
+            row = ("", encode_gone(account.credentials_at))
+            write(USERS_ID, USERS_GONE, self._users.layout, row)
 
     def _change(self, put: Also, also: Also) -> None:
         self._commit(put, also)

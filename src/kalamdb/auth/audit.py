@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 SUCCESS, DENIED = "success", "denied"
 TEXT_CHARACTERS_MAX = 1000
-"""Of target and details; the rest is cut."""
+"""Of target, subject and details; the rest is cut."""
+_SHORTER = ((200, 8), (40, 8), (10, 2))
+"""To how many characters texts in details are cut, and to how many items lists, until it is short enough."""
 PRUNE_INTERVAL = datetime.timedelta(hours=1)
 _PRUNED_TOGETHER_MAX = 1000
 _EPOCH_MS = 1_704_067_200_000
@@ -119,14 +121,37 @@ class AuditLog:
             self._new_id(),
             self._now(),
             entry.actor,
-            entry.subject,
+            _cut(entry.subject),
             entry.action,
             _cut(entry.target),
             entry.outcome,
             entry.address,
-            None if entry.details is None else _cut(json.dumps(dict(entry.details))),
+            None if entry.details is None else _json(entry.details),
         )
 
 
 def _cut(text: str | None) -> str | None:
     return None if text is None else text[:TEXT_CHARACTERS_MAX].encode(errors="replace").decode()
+
+
+def _json(details: Mapping[str, object]) -> str:
+    """Cut within, so that it is JSON however much of it somebody wrote: whoever looks into the log reads every row."""
+    found: object = dict(details)
+    for characters, items in (*_SHORTER, (0, 0)):
+        text = json.dumps(found, ensure_ascii=False)
+        if len(text) <= TEXT_CHARACTERS_MAX:
+            return text.encode(errors="replace").decode()
+        found = _shorter(dict(details), characters, items)
+    return json.dumps({"cut": len(details)})
+
+
+def _shorter(value: object, characters: int, items: int) -> object:
+    match value:
+        case str() if len(value) > characters:
+            return value[:characters] + "…"
+        case dict():
+            return {name: _shorter(one, characters, items) for name, one in value.items()}
+        case list():
+            kept = [_shorter(one, characters, items) for one in value[:items]]
+            return kept if len(value) <= items else [*kept, f"… {len(value) - items} more"]
+    return value

@@ -22,9 +22,7 @@ def authorize(
         raise AccessDenied(f"permission denied: role {rights.role} may not {action.value}")
     shown = name or table.name
     if not may_see(rights, table):
-        hidden = undefined_table(shown)
-        hidden.hides = True
-        raise hidden
+        raise hidden_table(shown)
     raise AccessDenied(
         f"permission denied for table {shown}: role {rights.role} may not {action.value} it"
         + ("; ask a dba to GRANT it" if _rule(rights.role, action, table) is Rule.BY_GRANT else "")
@@ -53,6 +51,13 @@ def may_see(rights: Rights, table: TableSchema) -> bool:
 def undefined_table(name: str) -> UndefinedTable:
     """The one answer for a table that is not there and for one that the caller may not see."""
     return UndefinedTable(f'relation "{name}" does not exist')
+
+
+def hidden_table(name: str) -> UndefinedTable:
+    """The same answer, which the audit log tells as a refusal."""
+    hidden = undefined_table(name)
+    hidden.hides = True
+    return hidden
 
 
 def _rule(role: Role, action: Action, table: TableSchema | None) -> Rule:

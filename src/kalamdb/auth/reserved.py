@@ -1,7 +1,8 @@
 """The reserved tables of users, grants, the audit log and refresh tokens: no part of the catalog's value, since nobody
 needs all of their rows at once, and a new user must cost the others nothing.
 
-Users are one partition, keyed by name; the names of those who were deleted are in another one, too. Grants have a
+Users are one partition, keyed by name; the names of those who were deleted are in another one, too,
+and a third one tells the newest credentials of all who are gone for good, and no name. Grants have a
 partition a user, keyed by the id of the table. The audit log is one partition, in the order of time, and refresh tokens
 are one.
 """
@@ -18,6 +19,7 @@ AUDIT_LOG_ID = 10
 REFRESH_TOKENS_ID = 11
 ONE_PARTITION = b""
 DELETED_USERS = b"deleted"
+USERS_GONE = b"gone"
 
 USERS = reserved_table(USERS_ID, "users", (("user_id", TEXT), ("definition", JSON)))
 """`root` has no row until something of it is changed."""

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from kalamdb.auth.account import ROOT, Account, check_user_name, shown_user
+from kalamdb.auth.account import ROOT, Account, check_user_name, next_credentials, shown_user
 from kalamdb.auth.accounts import Accounts, Also
 from kalamdb.auth.hashing_slots import HashingSlots
 from kalamdb.auth.hidden import Hidden
@@ -64,7 +64,7 @@ def set_up(
             replace(
                 root,
                 password_hash=root_hash,
-                credentials_changed_at=now,
+                credentials_changed_at=next_credentials(root.credentials_at, now),
                 updated_at=now,
                 failed_logins=0,
                 locked_until=None,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from kalamdb.auth import Action, authorize, undefined_table
+from kalamdb.auth import Action, authorize, hidden_table, undefined_table
 from kalamdb.catalog.catalog import Catalog, CatalogChange, View
 from kalamdb.engine.tables import TableRows
 from kalamdb.errors import (
@@ -297,8 +297,10 @@ def alter_table(statement: AlterTable, context: Context) -> Result:
 
     def change(catalog: Catalog) -> tuple[Catalog, list[CatalogChange]]:
         schema = catalog.table(namespace, statement.table.name)
-        if schema is None or not context.may_see(schema):
+        if schema is None:
             raise undefined_table(str(statement.table))
+        if not context.may_see(schema):
+            raise hidden_table(str(statement.table))
         current[:] = [schema]
         changed = _ALTERATIONS[type(statement.action)](statement.action, schema, context)
         changed = replace(changed, version=schema.version + 1, updated_at=context.now)
@@ -529,7 +531,8 @@ def drop_view(statement: DropView, context: Context) -> Result:
         if catalog.view(namespace, name) is None:
             if statement.if_exists:
                 return catalog, []
-            if catalog.table(namespace, name) is not None:
+            table = catalog.table(namespace, name)
+            if table is not None and context.may_see(table):
                 raise InvalidDefinition(f'"{statement.view}" is a table; use DROP TABLE')
             raise UndefinedTable(f'view "{statement.view}" does not exist')
         return catalog.drop_view(namespace, name)

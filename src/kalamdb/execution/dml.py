@@ -25,6 +25,7 @@ from kalamdb.execution.defaults import default_values
 from kalamdb.execution.expressions import Frame, check_unevaluated, evaluate, evaluate_one
 from kalamdb.execution.matching import from_clause, matching_rows
 from kalamdb.execution.returning import frame_of, names_system_columns, returned
+from kalamdb.execution.visible_views import is_visible_view
 from kalamdb.result import Result, tuples
 from kalamdb.sql.dml import (
     Assignment,
@@ -115,7 +116,7 @@ def writable_table(name: TableName, action: Action, context: Context, *, reads: 
         raise AccessDenied(
             f"{namespace}.{name.name} is a system table and cannot be changed by {action.name}"
         )
-    if context.catalog.view(namespace, name.name) is not None:
+    if is_visible_view(context.catalog, namespace, name.name, context.may_see):
         raise AccessDenied(f'"{name.name}" is a view and cannot be changed; change the table below it')
     schema = context.catalog.table(namespace, name.name)
     shown = name.name if name.namespace is None else f"{name.namespace}.{name.name}"

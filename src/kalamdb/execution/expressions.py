@@ -43,6 +43,7 @@ from kalamdb.sql.expressions import (
     Unary,
     chain,
     children,
+    quoted,
     to_sql,
     walk,
 )
@@ -389,7 +390,7 @@ def _delegate(expression: Expression, columns: list[Column], frame: Frame, conte
 
 def _ask_over_rows(expression: Opaque | TypedLiteral, frame: Frame, context: Context) -> Column:
     """Text that only DataFusion reads may name any column of the row."""
-    source = f'{DELEGATED} AS "{frame.table_name}"'
+    source = f"{DELEGATED} AS {quoted(frame.table_name)}"
     return _select(expression.sql, source, frame.columns, frame.count, context)
 
 

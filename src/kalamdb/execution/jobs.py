@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kalamdb.auth import Action, authorize, undefined_table
+from kalamdb.auth import Action, authorize, hidden_table, undefined_table
 from kalamdb.engine.jobs import COMPACT, FLUSH, JobRequest, JobStatus
 from kalamdb.errors import InvalidDefinition
 from kalamdb.execution.scan import relation
+from kalamdb.execution.visible_views import is_visible_view
 from kalamdb.result import Result
 from kalamdb.schema import TableKind, TableSchema
 from kalamdb.sql.jobs import Checkpoint, CompactAll, CompactTable, FlushAll, FlushTable, KillJob, ShowJobs
@@ -66,11 +67,11 @@ def _stored_table(name: TableName, job_type: str, context: Context) -> TableSche
     namespace = name.namespace or context.namespace
     schema = context.catalog.table(namespace, name.name) if name.catalog is None else None
     if schema is None:
-        if name.catalog is None and context.catalog.view(namespace, name.name) is not None:
+        if name.catalog is None and is_visible_view(context.catalog, namespace, name.name, context.may_see):
             raise InvalidDefinition(f'"{name}" is a view; {job_type} the tables that it reads')
         raise undefined_table(str(name))
     if not context.may_see(schema):
-        raise undefined_table(str(name))
+        raise hidden_table(str(name))
     if schema.kind is TableKind.STREAM:
         raise InvalidDefinition(
             f"{schema.qualified_name} is a STREAM table; its rows stay in memory, there is nothing to {job_type}"

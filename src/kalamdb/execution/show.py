@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kalamdb.auth import undefined_table
+from kalamdb.auth import hidden_table, undefined_table
 from kalamdb.engine.statistics import cold_partition_figures
-from kalamdb.errors import UndefinedNamespace
+from kalamdb.errors import UndefinedNamespace, UndefinedTable
 from kalamdb.execution.scan import SYSTEM_NAMESPACES, relation
 from kalamdb.execution.visible_views import visible_views
 from kalamdb.result import Result
@@ -55,7 +55,12 @@ def describe_table(statement: DescribeTable, context: Context) -> Result:
         return _describe_system_table(namespace, statement.table.name, context)
     view = context.catalog.view(namespace, statement.table.name)
     if view is not None:
-        return _describe_view(view.sql, view.resolve_in, context)
+        try:
+            return _describe_view(view.sql, view.resolve_in, context)
+        except UndefinedTable as error:
+            if error.hides:
+                raise hidden_table(str(statement.table)) from None
+            raise
     schema = _visible_table(statement, context)
     if statement.history:
         return _history(schema, context)
@@ -109,8 +114,10 @@ def _option_text(value: object) -> str:
 
 def _visible_table(statement: DescribeTable | ShowStats, context: Context) -> TableSchema:
     schema = context.catalog.table(statement.table.namespace or context.namespace, statement.table.name)
-    if schema is None or not context.may_see(schema):
+    if schema is None:
         raise undefined_table(str(statement.table))
+    if not context.may_see(schema):
+        raise hidden_table(str(statement.table))
     return schema
 
 

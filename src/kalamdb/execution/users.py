@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from kalamdb.auth import Action, Role, authorize
-from kalamdb.auth.account import ROOT, Account, check_user_name, shown_user
+from kalamdb.auth.account import ROOT, Account, check_user_name, next_credentials, shown_user
 from kalamdb.errors import (
     AccessDenied,
     DuplicateObject,
@@ -18,6 +18,7 @@ from kalamdb.errors import (
 from kalamdb.execution.expressions import evaluate_one
 from kalamdb.result import Result, tuples
 from kalamdb.sql.dml import DefaultValue
+from kalamdb.sql.expressions import quoted
 from kalamdb.sql.users import AlterUser, UserParts
 from kalamdb.types import TEXT, TIMESTAMP
 
@@ -70,6 +71,11 @@ def alter_user(statement: AlterUser, context: Context) -> Result:
     own = user == context.user and parts == UserParts(password=parts.password, email=parts.email)
     # Before a look at the user, so that a refusal does not tell whether there is one.
     authorize(context.rights, Action.CHANGE_OWN_ACCOUNT if own else Action.CHANGE_USERS)
+    if own and context.actor not in (None, user):
+        # Or a service would log in as whoever it may act as, also when it is none any more, and nothing would tell.
+        raise AccessDenied(
+            "permission denied: EXECUTE AS USER changes no password and no email; a dba can, without it"
+        )
     account = context.services.accounts.find(user)
     if account is None or account.deleted_at is not None:
         raise _no_such_user(user)
@@ -97,7 +103,7 @@ def drop_user(statement: DropUser, context: Context) -> Result:
             old,
             deleted_at=old.deleted_at or context.now,
             updated_at=context.now,
-            credentials_changed_at=context.now,
+            credentials_changed_at=next_credentials(old.credentials_at, context.now),
         )
 
     accounts.replace([statement.user], delete, lambda batch: context.note(statement, batch))
@@ -145,7 +151,7 @@ def update_users(statement: Update, context: Context) -> Result:
 def _matching(statement: Update, context: Context) -> list[str]:
     sql = "SELECT user_id FROM system.users"
     if statement.alias is not None:
-        sql += f' AS "{statement.alias}"'
+        sql += f" AS {quoted(statement.alias)}"
     if statement.where is not None:
         sql += f" WHERE {statement.where.text(context.literals)}"
     answer = context.services.queries.select(context, sql, context.parameters)
@@ -185,7 +191,7 @@ def _with_parts(account: Account, parts: UserParts, context: Context) -> Account
     if parts.password is not None:
         changes |= {
             "password_hash": context.services.hash_password(parts.password),
-            "credentials_changed_at": context.now,
+            "credentials_changed_at": next_credentials(account.credentials_at, context.now),
             "failed_logins": 0,
             "locked_until": None,
         }

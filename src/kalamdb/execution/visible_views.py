@@ -36,6 +36,13 @@ def visible_views(catalog: Catalog, may_see: Callable[[TableSchema], bool]) -> M
             del shown[key]
 
 
+def is_visible_view(
+    catalog: Catalog, namespace: str, name: str, may_see: Callable[[TableSchema], bool]
+) -> bool:
+    """Whether there is such a view for the user."""
+    return catalog.view(namespace, name) is not None and (namespace, name) in visible_views(catalog, may_see)
+
+
 def _names_any(view: View, hidden: set[Key]) -> bool:
     words = _words(view.sql)
     return any(

@@ -5,15 +5,17 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kalamcore.changes import LivePlan
 from kalamcore.errors import ValueMismatchError
 from kalamcore.select_plan import SelectPlan
-from kalamdb.auth import Action, authorize, undefined_table
+from kalamdb.auth import Action, authorize, may_see, undefined_table
 from kalamdb.engine.tables import SYSTEM_COLUMNS
 from kalamdb.errors import InvalidParameter, UndefinedColumn, UnsupportedLiveQuery
 from kalamdb.execution.simple_select import OTHER_NAMESPACES, Names, NotNative, predicate_of
+from kalamdb.execution.visible_views import is_visible_view
 from kalamdb.live.judged import JudgedPlan, check_predicate
 from kalamdb.schema import TableKind, TableSchema
 from kalamdb.sql.query import AllColumns, Column, ColumnItem, Combined, Negated
@@ -194,7 +196,7 @@ def _table(query: LiveQueryText, rights: Rights, namespace: str, catalog: Catalo
         raise UnsupportedLiveQuery(f"{shown} is a table of the system, which changes nobody is told of")
     schema = catalog.table(resolved, name)
     if schema is None:
-        if catalog.view(resolved, name) is not None:
+        if is_visible_view(catalog, resolved, name, partial(may_see, rights)):
             raise UnsupportedLiveQuery(f'"{shown}" is a view; subscribe to the table that it reads')
         raise undefined_table(shown)
     authorize(rights, Action.SELECT, schema, shown)

@@ -365,11 +365,13 @@ def _read_tokens(
         try:
             return parser.parse(rules.reading, start=start)
         except UnexpectedInput as error:
-            raise syntax_error(error, sql, tokens) from None
+            unread = syntax_error(error, sql, tokens)
         except ProgrammingError as error:
             raise located(error, sql) from None
         finally:
             del rules.reading
+        # Not while the parser's own error is at hand, whose text would be kept as the context of ours.
+        raise unread
 
 
 def lifted_literals(scan: Scan, sql: str, tokens: Sequence[RawToken]) -> dict[int, int] | None:

@@ -11,6 +11,10 @@ from kalamdb.sql.rules import RawToken
 _SHOWN_CHARACTERS_MAX = 40
 _EXPECTED_MAX = 3
 
+_STRING = 3
+_SECRETS = frozenset({"password", "credentials"})
+"""Words that a secret stands behind."""
+
 _TERMINALS = {
     "NAME": "a name",
     "STRING": "a string",
@@ -78,14 +82,24 @@ def syntax_error(error: Any, sql: str, tokens: Sequence[RawToken]) -> InvalidSyn
     text = sql[raw[1] : raw[2]] if raw else sql[position : token.end_pos]
     hints = _STORAGE_WORDS if _is_about_storage(tokens) else _HINTS
     hint = hints.get(str(raw[3]), "") if raw and raw[0] in (1, 2) else ""
-    if raw and raw[0] == 3 and may_hold_secret(tokens):
-        text = "'***'"
+    if raw and may_hold_secret(tokens) and _may_be_secret(tokens, raw):
+        text = "'***'" if raw[0] == _STRING else "***"
     if len(text) > _SHOWN_CHARACTERS_MAX:
         text = text[:_SHOWN_CHARACTERS_MAX] + "…"
     message = (
         f'syntax error at or near "{text}" ({place(sql, position)}){f"; {hint}" if hint else _with(expected)}'
     )
     return InvalidSyntax(message, position=position)
+
+
+def _may_be_secret(tokens: Sequence[RawToken], raw: RawToken) -> bool:
+    """Any string; and what somebody wrote for one, who left the quotes out or has one within."""
+    at = tokens.index(raw)
+    before = tokens[at - 1] if at else None
+    return raw[0] == _STRING or (
+        before is not None
+        and ((before[0] == 1 and before[3] in _SECRETS) or (before[0] == _STRING and before[2] == raw[1]))
+    )
 
 
 def _is_about_storage(tokens: Sequence[RawToken]) -> bool:

@@ -21,8 +21,14 @@ URI_LENGTH_MAX = 1024
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]\Z")
+_OWN_FILES = ("lock", "database.json", "master.key", "jwt.secret")
 OWN_NAMES = frozenset(
-    {"wal", "hot", "cold", "lock", "database.json", "master.key", "tmp", "jobs", "backup", "segments"}
+    {
+        *("wal", "hot", "cold", "tmp", "jobs", "backup", "segments"),
+        *_OWN_FILES,
+        # As what they are before they are whole.
+        *(f"{name}.tmp" for name in _OWN_FILES),
+    }
 )
 """Names in the database directory that belong to the database, now or later; compared without regard to case."""
 

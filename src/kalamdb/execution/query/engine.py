@@ -26,6 +26,7 @@ from datafusion import (
 )
 
 from kalamcore import statements
+from kalamdb.auth import hidden_table
 from kalamdb.errors import (
     DuplicateObject,
     InvalidSyntax,
@@ -331,10 +332,25 @@ class _Statement:
                     "or on themselves"
                 )
             self.reading.namespace = wanted.namespace
-            inner = self._view_query(wanted)
-            self.tokens = None
-            self.reading.views[wanted.key] = self._plan(inner.text, inner, {}, depth + 1)
+            try:
+                inner = self._view_query(wanted)
+                self.tokens = None
+                self.reading.views[wanted.key] = self._plan(inner.text, inner, {}, depth + 1)
+            except BaseException:
+                if depth == 0:
+                    self._hide(wanted, namespace)
+                    self.tokens = query.tokens
+                raise
             self.weights[wanted.key[2]] = references(inner.tokens, self.weights)
+
+    def _hide(self, wanted: ViewWanted, namespace: str) -> None:
+        """Where a view reads what is hidden from who asks, it is the view that does not exist: what it reads is not
+        told, nor that it is there."""
+        failure = self.reading.failure
+        if isinstance(failure, UndefinedTable) and failure.hides:
+            _, of, name = wanted.key
+            self.reading.failure = hidden_table(name if of == namespace else f"{of}.{name}")
+            self.reading.failed_name = name
 
     def _view_query(self, wanted: ViewWanted) -> Query:
         scan = statements.scan(wanted.sql)
