@@ -60,7 +60,7 @@ class LiveServer(Server):
         sql = "INSERT INTO bench.own (id, role, content) VALUES (?, ?, ?)"
         body = orjson.dumps({"sql": sql, "params": [number, "user", CONTENT]})
         whole = self.request(f"/v1/api/sql?user={user}", body)
-        return whole.replace(self._token.encode(), self.tokens[user].encode()) if self.tokens else whole
+        return whole.replace(self.token.encode(), self.tokens[user].encode()) if self.tokens else whole
 
     def resident_bytes(self) -> int:
         """The memory of its process."""
