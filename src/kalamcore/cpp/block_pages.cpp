@@ -39,9 +39,9 @@ BlockPages::~BlockPages() {
     for (const Page& page : pages_) give_back_pages(page.begin, kHugePageBytes);
 }
 
-std::size_t BlockPages::count() const {
-    std::lock_guard guard(mutex_);
-    return pages_.size();
+std::vector<BlockPages::Page>::iterator BlockPages::behind(const char* address) {
+    return std::upper_bound(pages_.begin(), pages_.end(), address,
+                            [](const char* wanted, const Page& page) { return wanted < page.begin; });
 }
 
 char* BlockPages::take_place() {
@@ -55,21 +55,18 @@ char* BlockPages::take_place() {
     pages_.reserve(pages_.size() + 1);
     char* begin = static_cast<char*>(take_pages(kHugePageBytes));
     expect_whole_write(begin, kHugePageBytes);
-    auto behind = std::upper_bound(pages_.begin(), pages_.end(), begin,
-                                   [](const char* wanted, const Page& page) { return wanted < page.begin; });
-    pages_.insert(behind, Page{begin, kAllFree & ~std::uint32_t{1}});
+    pages_.insert(behind(begin), Page{begin, kAllFree & ~std::uint32_t{1}});
     return begin;
 }
 
 void BlockPages::give_back(char* place) noexcept {
     std::lock_guard guard(mutex_);
-    auto behind = std::upper_bound(pages_.begin(), pages_.end(), place,
-                                   [](const char* wanted, const Page& page) { return wanted < page.begin; });
-    Page& page = *(behind - 1);
+    const auto at = behind(place) - 1;
+    Page& page = *at;
     page.free |= std::uint32_t{1} << (static_cast<std::size_t>(place - page.begin) / kPlaceBytes);
     if (page.free != kAllFree) return;
     give_back_pages(page.begin, kHugePageBytes);
-    pages_.erase(behind - 1);
+    pages_.erase(at);
 }
 
 }  // namespace kalam

@@ -39,8 +39,6 @@ class BlockPages : public std::enable_shared_from_this<BlockPages> {
     std::shared_ptr<Piece> take(std::size_t size) {
         return std::make_shared<Piece>(shared_from_this(), size);
     }
-    // How many huge pages it has.
-    std::size_t count() const;
 
     // A block of 64 KiB and the padding of its buffers. Smaller than half of it, and larger, is not from
     // here.
@@ -56,7 +54,10 @@ class BlockPages : public std::enable_shared_from_this<BlockPages> {
     char* take_place();
     void give_back(char* place) noexcept;
 
-    mutable std::mutex mutex_;
+    // The first page that begins above an address. REQUIRES: the lock.
+    std::vector<Page>::iterator behind(const char* address);
+
+    std::mutex mutex_;
     // Sorted by address. Of places of one size those that one block left serve the next, so there are never
     // more pages than were full at once, and the one behind.
     std::vector<Page> pages_;
