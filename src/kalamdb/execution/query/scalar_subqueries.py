@@ -12,7 +12,7 @@ _BEFORE_VALUE = (
     "select", "distinct", "and", "or", "not", "when", "then", "else", "case", "where", "on", "having", "qualify", "by",
     "between", "like", "ilike", "escape",
 )  # fmt: skip
-_NO_VALUES = ("from", "with", "set", "limit", "")
+_NO_VALUES = ("from", "using", "with", "set", "limit", "")
 
 
 def let_scalar_subqueries_be_null(tokens: Tokens) -> None:
@@ -38,4 +38,6 @@ def _stands_for_a_value(tokens: Tokens, opening: int) -> bool:
     outermost = opening
     while tokens.clause[outermost] == "" and tokens.opener[outermost] >= 0:
         outermost = tokens.opener[outermost]
-    return tokens.clause[outermost] not in _NO_VALUES
+    clause = tokens.clause[outermost]
+    # A comma ends the condition of ON, and another table follows.
+    return clause not in _NO_VALUES and not (clause == "on" and tokens.is_operator(outermost - 1, ","))

@@ -3,6 +3,8 @@
 - A column that is an expression is called as it was written, words folded (`count(*)`, `price * 2`), a lone call of
   our functions by the function's name. DataFusion would show its own text and refuse two columns of one name.
 - In a statement that names a system column, `*` means the table's own columns all the same.
+- Over a join with USING `*` is written out, the column of both being the left side's. DataFusion keeps the one whose
+  table is first by its name, which in a LEFT JOIN can be the side without a row.
 """
 
 from __future__ import annotations
@@ -84,7 +86,9 @@ def _rewrite_list(
     first, distinct = _list_start(tokens, select)
     end = _list_end(tokens, select, first)
     items = [_item(tokens, a, b, functions) for a, b in _split(tokens, select, first, end)]
-    if schema_of is not None and any(item.star is not None for item in items):
+    if any(item.star is not None for item in items) and (
+        schema_of is not None or any(tokens.is_word(i, "using", "natural") for i in range(end, tokens.count))
+    ):
         froms = _from_items(tokens, select, end)
         ctes = _cte_names(tokens)
         for item in items:
@@ -219,6 +223,7 @@ class _From:
     aliased: bool = True
     using: tuple[str, ...] = ()
     natural: bool = False
+    left: bool = False
     hidden: bool = False
 
 
@@ -257,11 +262,12 @@ def _from_items(tokens: Tokens, select: int, start: int) -> list[_From]:
             continue
         item, i = _from_item(tokens, i)
         item.natural = "natural" in joined
+        item.left = "left" in joined
         item.hidden = "semi" in joined or "anti" in joined
         if item.hidden and "right" in joined:
             raise NotSupportedError(
-                "* of a RIGHT SEMI or ANTI JOIN cannot be used in a statement that names a system column; "
-                "name the columns"
+                "* of a RIGHT SEMI or ANTI JOIN cannot be used in a statement that names a system column or joins "
+                "by NATURAL or USING; name the columns"
             )
         items.append(item)
         joined = []
@@ -297,7 +303,7 @@ def _from_item(tokens: Tokens, i: int) -> tuple[_From, int]:
         tokens.kinds[i] == WORD
         and (
             tokens.values[i] in _JOIN_WORDS
-            or tokens.clause[i] != "from"
+            or tokens.clause[i] not in ("from", "on", "using")
             or tokens.is_word(i, "on", "using", "tablesample")
         )
     ):
@@ -329,10 +335,12 @@ def _cte_names(tokens: Tokens) -> frozenset[str]:
 
 
 def _expand_star(
-    tokens: Tokens, item: _Item, froms: list[_From], ctes: frozenset[str], schema_of: SchemaOf
+    tokens: Tokens, item: _Item, froms: list[_From], ctes: frozenset[str], schema_of: SchemaOf | None
 ) -> None:
     assert item.star is not None
-    hidden = {id(entry): _system_columns(entry, ctes, schema_of) for entry in froms}
+    hidden = {
+        id(entry): () if schema_of is None else _system_columns(entry, ctes, schema_of) for entry in froms
+    }
     if item.star > item.first:
         alias = str(tokens.values[item.star - 2])
         for entry in froms:
@@ -340,6 +348,7 @@ def _expand_star(
                 _exclude(tokens, item, hidden[id(entry)])
         return
     if not any(hidden.values()):
+        _write_out_using(tokens, item, froms)
         return
     if any(entry.natural for entry in froms):
         raise NotSupportedError(
@@ -354,12 +363,31 @@ def _expand_star(
             "* with EXCLUDE or REPLACE over a join cannot be used in a statement that names a system column; "
             "name the columns"
         )
-    parts = []
-    for entry in shown:
-        without = (*hidden[id(entry)], *entry.using)
-        qualifier = (entry.alias or "",) if entry.aliased or entry.path is None else entry.path
-        parts.append(f"{'.'.join(map(quoted_name, qualifier))}.*{_exclude_clause(without)}")
-    tokens.texts[item.star] = ", ".join(parts)
+    tokens.texts[item.star] = ", ".join(
+        _star_of(entry, (*hidden[id(entry)], *entry.using)) for entry in shown
+    )
+
+
+def _write_out_using(tokens: Tokens, item: _Item, froms: list[_From]) -> None:
+    """Raises NotSupportedError where it cannot be and DataFusion's own `*` could be wrong."""
+    assert item.star is not None
+    shown = [entry for entry in froms if not entry.hidden]
+    if any(entry.natural for entry in froms):
+        if any(entry.left and (entry.natural or entry.using) for entry in froms):
+            raise NotSupportedError("NATURAL LEFT JOIN cannot be used with *; use LEFT JOIN … USING")
+    elif any(entry.using for entry in shown):
+        if item.star == item.last and all(entry.alias is not None for entry in shown):
+            tokens.texts[item.star] = ", ".join(_star_of(entry, entry.using) for entry in shown)
+        elif any(entry.left and entry.using for entry in froms):
+            raise NotSupportedError(
+                "* with EXCLUDE or REPLACE, or of a query without a name, cannot be used with LEFT JOIN … USING; name "
+                "the columns"
+            )
+
+
+def _star_of(entry: _From, without: tuple[str, ...]) -> str:
+    qualifier = (entry.alias or "",) if entry.aliased or entry.path is None else entry.path
+    return f"{'.'.join(map(quoted_name, qualifier))}.*{_exclude_clause(without)}"
 
 
 def _exclude(tokens: Tokens, item: _Item, columns: tuple[str, ...]) -> None:
