@@ -62,6 +62,7 @@ from kalamdb.execution.query.provider import (
     reading,
 )
 from kalamdb.execution.query.rewrite import Query, rewrite, words_of
+from kalamdb.execution.query.row_comparisons import with_rows_compared_by_column
 from kalamdb.execution.query.threads import Deadline, DeepThreads
 from kalamdb.execution.query.tokens import Tokens
 
@@ -304,6 +305,7 @@ class _Statement:
         check_tokens(tokens)
         check_forms(tokens)
         check_nesting(tokens)
+        tokens = with_rows_compared_by_column(tokens, sql, self.functions.is_volatile)
         tokens, copied = with_sound_memberships(tokens, sql, self.functions.is_volatile)
         self.subqueries_copied += copied
         self.tokens = tokens
