@@ -50,6 +50,7 @@ from kalamdb.execution.query.guard import (
 )
 from kalamdb.execution.query.memberships import with_sound_memberships
 from kalamdb.execution.query.normalize import normal_array, normal_batch, normal_schema, normal_type
+from kalamdb.execution.query.null_tests import with_null_tests_said
 from kalamdb.execution.query.parameters import bind
 from kalamdb.execution.query.provider import (
     ALL_USERS,
@@ -305,6 +306,7 @@ class _Statement:
         check_tokens(tokens)
         check_forms(tokens)
         check_nesting(tokens)
+        tokens = with_null_tests_said(tokens, sql)
         tokens = with_rows_compared_by_column(tokens, sql, self.functions.is_volatile)
         tokens, copied = with_sound_memberships(tokens, sql, self.functions.is_volatile)
         self.subqueries_copied += copied
