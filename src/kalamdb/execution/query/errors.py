@@ -175,7 +175,9 @@ def _from_message(message: str, tokens: Tokens | None) -> Error:
             "aggregate, as max(…), or join"
         )
     if "ScalarSubqueryExpr evaluated before" in message:
-        return NotSupportedError("a subquery as a value is not supported in VALUES; use SELECT, and UNION ALL for rows")
+        return NotSupportedError(
+            "a subquery as a value is not supported in VALUES; use SELECT, and UNION ALL for rows"
+        )
     if found := _unplanned_subquery.search(message):
         return NotSupportedError(
             f"{_SUBQUERIES[found[1]]} is not supported in this place; use it in WHERE, or join"
