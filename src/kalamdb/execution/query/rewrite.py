@@ -71,7 +71,7 @@ def rewrite(
         _rewrite_types(tokens)
     if "distinct" in words:
         _bracket_distinct_from(tokens)
-    let_scalar_subqueries_be_null(tokens)
+    let_scalar_subqueries_be_null(tokens, columns_of)
     schema_of = None if words.isdisjoint(SYSTEM_COLUMNS) else columns_of
     names = rewrite_select_lists(tokens, calls.named, schema_of)
     return Query(tokens.print(), words, tokens, frozenset(calls.table_functions), names)

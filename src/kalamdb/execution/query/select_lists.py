@@ -83,14 +83,14 @@ def rewrite_select_lists(
 def _rewrite_list(
     tokens: Tokens, select: int, functions: Mapping[int, str], schema_of: SchemaOf | None, outermost: bool
 ) -> tuple[str, ...] | None:
-    first, distinct = _list_start(tokens, select)
-    end = _list_end(tokens, select, first)
+    first, distinct = list_start(tokens, select)
+    end = list_end(tokens, select, first)
     items = [_item(tokens, a, b, functions) for a, b in _split(tokens, select, first, end)]
     if any(item.star is not None for item in items) and (
         schema_of is not None or any(tokens.is_word(i, "using", "natural") for i in range(end, tokens.count))
     ):
-        froms = _from_items(tokens, select, end)
-        ctes = _cte_names(tokens)
+        froms = from_items(tokens, select, end)
+        ctes = cte_names(tokens)
         for item in items:
             if item.star is not None:
                 _expand_star(tokens, item, froms, ctes, schema_of)
@@ -120,7 +120,7 @@ def _rewrite_list(
     return tuple(item.name for item in items if item.name is not None)
 
 
-def _list_start(tokens: Tokens, select: int) -> tuple[int, bool]:
+def list_start(tokens: Tokens, select: int) -> tuple[int, bool]:
     first = select + 1
     if tokens.is_word(first, "all"):
         return first + 1, False
@@ -132,7 +132,7 @@ def _list_start(tokens: Tokens, select: int) -> tuple[int, bool]:
     return first, True
 
 
-def _list_end(tokens: Tokens, select: int, first: int) -> int:
+def list_end(tokens: Tokens, select: int, first: int) -> int:
     depth = tokens.opener[select]
     for i in range(first, tokens.count):
         if depth >= 0 and i == tokens.match[depth]:
@@ -215,7 +215,7 @@ def _has_order(tokens: Tokens, select: int, end: int) -> bool:
 
 
 @dataclass
-class _From:
+class FromEntry:
     """One entry of a FROM: a table by its name, or something else (a subquery, a table function)."""
 
     alias: str | None
@@ -227,10 +227,10 @@ class _From:
     hidden: bool = False
 
 
-def _from_items(tokens: Tokens, select: int, start: int) -> list[_From]:
+def from_items(tokens: Tokens, select: int, start: int) -> list[FromEntry]:
     if not tokens.is_word(start, "from"):
         return []
-    items: list[_From] = []
+    items: list[FromEntry] = []
     depth, i = tokens.opener[select], start + 1
     joined: list[str] = []
     while i < tokens.count and tokens.clause[i] in ("from", "on", "using") and not _closes(tokens, i, depth):
@@ -278,7 +278,7 @@ def _closes(tokens: Tokens, i: int, depth: int) -> bool:
     return depth >= 0 and i == tokens.match[depth]
 
 
-def _from_item(tokens: Tokens, i: int) -> tuple[_From, int]:
+def _from_item(tokens: Tokens, i: int) -> tuple[FromEntry, int]:
     while tokens.is_word(i, "lateral", "only"):
         i += 1
     path: tuple[str, ...] | None = None
@@ -295,7 +295,7 @@ def _from_item(tokens: Tokens, i: int) -> tuple[_From, int]:
         else:
             path = tuple(names)
     else:
-        return _From(None, None), i + 1
+        return FromEntry(None, None), i + 1
     alias, aliased = path[-1] if path else None, False
     if tokens.is_word(i, "as"):
         i += 1
@@ -312,10 +312,10 @@ def _from_item(tokens: Tokens, i: int) -> tuple[_From, int]:
         if tokens.is_operator(i, "(") and tokens.match[i] > 0:
             i = tokens.match[i] + 1
             path = None
-    return _From(alias, path, aliased), i
+    return FromEntry(alias, path, aliased), i
 
 
-def _cte_names(tokens: Tokens) -> frozenset[str]:
+def cte_names(tokens: Tokens) -> frozenset[str]:
     """Names that WITH gives: `name [(…)] AS [[NOT] MATERIALIZED] (`."""
     names = set()
     for i in range(tokens.count):
@@ -335,7 +335,7 @@ def _cte_names(tokens: Tokens) -> frozenset[str]:
 
 
 def _expand_star(
-    tokens: Tokens, item: _Item, froms: list[_From], ctes: frozenset[str], schema_of: SchemaOf | None
+    tokens: Tokens, item: _Item, froms: list[FromEntry], ctes: frozenset[str], schema_of: SchemaOf | None
 ) -> None:
     assert item.star is not None
     hidden = {
@@ -368,7 +368,7 @@ def _expand_star(
     )
 
 
-def _write_out_using(tokens: Tokens, item: _Item, froms: list[_From]) -> None:
+def _write_out_using(tokens: Tokens, item: _Item, froms: list[FromEntry]) -> None:
     """Raises NotSupportedError where it cannot be and DataFusion's own `*` could be wrong."""
     assert item.star is not None
     shown = [entry for entry in froms if not entry.hidden]
@@ -385,7 +385,7 @@ def _write_out_using(tokens: Tokens, item: _Item, froms: list[_From]) -> None:
             )
 
 
-def _star_of(entry: _From, without: tuple[str, ...]) -> str:
+def _star_of(entry: FromEntry, without: tuple[str, ...]) -> str:
     qualifier = (entry.alias or "",) if entry.aliased or entry.path is None else entry.path
     return f"{'.'.join(map(quoted_name, qualifier))}.*{_exclude_clause(without)}"
 
@@ -413,7 +413,7 @@ def _exclude_clause(columns: tuple[str, ...]) -> str:
     return f" EXCLUDE ({', '.join(quoted_name(column) for column in columns)})" if columns else ""
 
 
-def _system_columns(entry: _From, ctes: frozenset[str], schema_of: SchemaOf) -> tuple[str, ...]:
+def _system_columns(entry: FromEntry, ctes: frozenset[str], schema_of: SchemaOf) -> tuple[str, ...]:
     path = entry.path
     if path is None or len(path) > 3 or (len(path) == 1 and path[0] in ctes):
         return ()
