@@ -168,13 +168,17 @@ def create_table(statement: CreateTable, context: Context) -> Result:
 
 
 def _namespace_for_new(name: TableName, context: Context) -> str:
-    if name.catalog is not None:
-        raise InvalidDefinition(f"{name.catalog} is the read-only catalog of every user's rows; leave it out")
+    _require_own(name)
     namespace = name.namespace or context.namespace
     if namespace in SYSTEM_NAMESPACES:
         raise InvalidDefinition(f'namespace "{namespace}" is kept by the database; choose another')
     context.catalog.require_namespace(namespace)
     return namespace
+
+
+def _require_own(name: TableName) -> None:
+    if name.catalog is not None:
+        raise InvalidDefinition(f"{name.catalog} is the read-only catalog of every user's rows; leave it out")
 
 
 def _primary_key(statement: CreateTable) -> str:
@@ -247,6 +251,7 @@ def _check_columns(statement: CreateTable, columns: tuple[Column, ...], key: str
 def drop_table(statement: DropTable, context: Context) -> Result:
     """Remove a table with its rows."""
     authorize(context.rights, Action.DROP_TABLE)
+    _require_own(statement.table)
     namespace = statement.table.namespace or context.namespace
     dropped: list[TableSchema] = []
 
@@ -291,6 +296,7 @@ def _check_nobody_listens(schema: TableSchema, context: Context) -> None:
 def alter_table(statement: AlterTable, context: Context) -> Result:
     """Make the next schema version of a table."""
     authorize(context.rights, Action.ALTER_TABLE)
+    _require_own(statement.table)
     namespace = statement.table.namespace or context.namespace
     current: list[TableSchema] = []
     altered: list[TableSchema] = []
@@ -525,6 +531,7 @@ def create_view(statement: CreateView, context: Context) -> Result:
 def drop_view(statement: DropView, context: Context) -> Result:
     """Remove a view."""
     authorize(context.rights, Action.DROP_VIEW)
+    _require_own(statement.view)
     namespace, name = statement.view.namespace or context.namespace, statement.view.name
 
     def change(catalog: Catalog) -> tuple[Catalog, list[CatalogChange]]:
