@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from kalamdb.auth import Action, authorize, hidden_table, undefined_table
+from kalamdb.auth import Action, authorize, hidden_table, may, undefined_table
+from kalamdb.auth.permissions import Reach, reach_of
 from kalamdb.catalog.catalog import Catalog, CatalogChange, View
 from kalamdb.engine.tables import TableRows
 from kalamdb.errors import (
+    AccessDenied,
     DependentObjects,
     DuplicateObject,
     InvalidDefinition,
@@ -455,9 +457,16 @@ def _widened(value: Any, kind: DataType) -> Any:
 
 
 def _set_access(action: SetAccess, schema: TableSchema, context: Context) -> TableSchema:
+    """The table with another ACCESS. One that is restricted is opened by who may GRANT: else a service to whom one
+    thing is granted would give itself all the others."""
     if schema.kind is not TableKind.SHARED:
         raise InvalidDefinition(
             f"ACCESS is for SHARED tables; {schema.qualified_name} is a {schema.kind.name} table"
+        )
+    if reach_of(schema) is Reach.RESTRICTED and not may(context.rights, Action.GRANT):
+        raise AccessDenied(
+            f"permission denied for table {schema.qualified_name}: role {context.role} may not change the ACCESS of a "
+            "restricted table; ask a dba"
         )
     return replace(schema, options=replace(schema.options, access=action.access))
 
