@@ -14,6 +14,7 @@ from kalamdb.errors import (
     AccessDenied,
     DependentObjects,
     DuplicateObject,
+    Error,
     InvalidDefinition,
     NotNullViolation,
     UndefinedColumn,
@@ -525,6 +526,8 @@ def create_view(statement: CreateView, context: Context) -> Result:
     # Planned once, so that a view that cannot be read is not made.
     context.services.queries.view_columns(context, statement.query)
     view = View(namespace, name, statement.query, context.now, resolve_in=context.namespace)
+    if statement.or_replace and _is_hidden_view(namespace, name, context):
+        raise DuplicateObject(f'relation "{namespace}.{name}" already exists')
 
     def change(catalog: Catalog) -> tuple[Catalog, list[CatalogChange]]:
         if catalog.table(namespace, name) is not None:
@@ -542,16 +545,34 @@ def drop_view(statement: DropView, context: Context) -> Result:
     authorize(context.rights, Action.DROP_VIEW)
     _require_own(statement.view)
     namespace, name = statement.view.namespace or context.namespace, statement.view.name
+    hidden = _is_hidden_view(namespace, name, context)
 
     def change(catalog: Catalog) -> tuple[Catalog, list[CatalogChange]]:
-        if catalog.view(namespace, name) is None:
+        if hidden or catalog.view(namespace, name) is None:
             if statement.if_exists:
                 return catalog, []
             table = catalog.table(namespace, name)
             if table is not None and context.may_see(table):
                 raise InvalidDefinition(f'"{statement.view}" is a table; use DROP TABLE')
-            raise UndefinedTable(f'view "{statement.view}" does not exist')
+            missing = UndefinedTable(f'view "{statement.view}" does not exist')
+            missing.hides = str(statement.view) if hidden else None
+            raise missing
         return catalog.drop_view(namespace, name)
 
     context.change_catalog(statement, change)
     return Result.affected(0, f"Dropped view {namespace}.{name}")
+
+
+def _is_hidden_view(namespace: str, name: str, context: Context) -> bool:
+    """Whether there is such a view, and it reads what is hidden from who asks: whose it then is neither to drop nor to
+    put another in its place."""
+    view = context.catalog.view(namespace, name)
+    if view is None or all(map(context.may_see, context.catalog.tables.values())):
+        return False
+    try:
+        context.services.queries.view_columns(replace(context, namespace=view.resolve_in), view.sql)
+    except UndefinedTable as error:
+        return error.hides is not None
+    except Error:
+        return False
+    return False
