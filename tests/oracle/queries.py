@@ -4,8 +4,8 @@ Every expression has a kind, so that no engine has to convert what another would
 stands between marks, and `spoken` chooses the words of one engine. Where rows are cut by LIMIT they are ordered by all
 that is shown, so that there is one right answer.
 
-Left out, for DataFusion is known to answer it wrongly (docs/sql.md): RIGHT JOIN, FULL JOIN, UNION of literals, and
-ranks that are calculated with as they are. What is refused (INTERSECT ALL, EXCEPT ALL, NOT IN with a subquery that
+Left out, for DataFusion is known to answer it wrongly (docs/sql.md): RIGHT JOIN, FULL JOIN, UNION of literals,
+literals as columns of subqueries, and ranks that are calculated with as they are. What is refused (INTERSECT ALL, EXCEPT ALL, NOT IN with a subquery that
 names columns of the query around it) is drawn now and then, and goes on being refused.
 """
 
@@ -126,7 +126,7 @@ class _Draft:
         return Drawn(f"{left.text} {word} {right.text}", tuple(kinds))
 
     def _with(self) -> Drawn:
-        inner = self._set_operation(1) if self._chance(30) else self._select(1)
+        inner = self._set_operation(1) if self._chance(30) else self._select(1, varied=True)
         if self._chance(25):
             kinds = [self._one(("I", "T", "R")) for _ in range(self._one((1, 2)))]
             listed = ", ".join(
@@ -280,7 +280,7 @@ class _Draft:
             name, columns = source
             return f"{name} AS {alias}", [Column(f"{alias}.{column.text}", column.kind) for column in columns]
         if depth > 0 and self._chance(20):
-            inner = self._set_operation(1) if self._chance(25) else self._select(depth - 1)
+            inner = self._set_operation(1) if self._chance(25) else self._select(depth - 1, varied=True)
             columns = [Column(f"{alias}.x{number}", kind) for number, kind in enumerate(inner.kinds)]
             return f"({self._ordered_limit(inner)}) AS {alias}", columns
         name = self._one(list(TABLES))
