@@ -5,7 +5,7 @@ stands between marks, and `spoken` chooses the words of one engine. Where rows a
 that is shown, so that there is one right answer.
 
 Left out, for DataFusion is known to answer it wrongly (docs/sql.md): RIGHT JOIN, FULL JOIN, UNION of literals,
-literals as columns of subqueries, and ranks that are calculated with as they are. What is refused (INTERSECT ALL,
+literals as columns of subqueries and aggregates of all rows there, and ranks that are calculated with as they are. What is refused (INTERSECT ALL,
 EXCEPT ALL, NOT IN with a subquery that names columns of the query around it) is drawn now and then, and goes on being
 refused.
 """
@@ -153,7 +153,7 @@ class _Draft:
         where = f" WHERE {self.predicate(scope, depth + 1)}" if self._chance(65) else ""
         form = self._draw.random()
         if kinds is None and form < 0.30:
-            return self._grouped(f"{text}{where}", scope, depth)
+            return self._grouped(f"{text}{where}", scope, depth, always=varied)
         if kinds is None and form < 0.42:
             return self._windowed(f"{text}{where}", scope)
         wanted = kinds or [self._any_kind(scope) for _ in range(self._one((1, 2, 3)))]
@@ -172,10 +172,10 @@ class _Draft:
         column = self._one(scope).text
         return f"CASE WHEN {column} IS NULL THEN {self._literal(kind)} ELSE NULL END"
 
-    def _grouped(self, text: str, scope: list[Column], depth: int) -> Drawn:
-        """Aggregates, in groups or of all rows."""
+    def _grouped(self, text: str, scope: list[Column], depth: int, always: bool) -> Drawn:
+        """Aggregates, `always` in groups, or of all rows."""
         keys: list[tuple[str, str]] = []
-        for _ in range(self._one((0, 1, 1, 1, 2))):
+        for _ in range(self._one((1, 1, 1, 2) if always else (0, 1, 1, 1, 2))):
             column = self._one(scope)
             simple = self._chance(70) or column.kind not in "IT"
             keys.append((column.text if simple else self._expression(column.kind, scope, 1), column.kind))
