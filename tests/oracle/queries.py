@@ -5,9 +5,9 @@ stands between marks, and `spoken` chooses the words of one engine. Where rows a
 that is shown, so that there is one right answer.
 
 Left out, for DataFusion is known to answer it wrongly (docs/sql.md): RIGHT JOIN, FULL JOIN, UNION of literals,
-literals as columns of subqueries and aggregates of all rows there, and ranks that are calculated with as they are. What is refused (INTERSECT ALL,
-EXCEPT ALL, NOT IN with a subquery that names columns of the query around it) is drawn now and then, and goes on being
-refused.
+literals as columns of subqueries and aggregates of all rows there, and ranks that are calculated with as they are.
+What is refused (INTERSECT ALL, EXCEPT ALL, NOT IN with a subquery that names columns of the query around it) is drawn
+now and then, and goes on being refused.
 """
 
 from __future__ import annotations
