@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from kalamdb.live import LiveQueries, Subscription
     from kalamdb.schema import TableSchema
     from kalamdb.server import Application
-    from kalamdb.sql.query import SimpleSelect
+    from kalamdb.sql.query import SimpleQuery
 
 Answer = TypeVar("Answer")
 MEMORY = ":memory:"
@@ -174,7 +174,7 @@ class Database:
         self._reopening = threading.Lock()
         self._jobs: JobRunner | None = None
         self._policies: PolicySchedule | None = None
-        self.select_plans: dict[tuple[SimpleSelect, str], Plan] = {}
+        self.select_plans: dict[tuple[SimpleQuery, str], Plan] = {}
         """Plans of simple SELECTs by statement and namespace (execution.simple_select)."""
         self.write_plans = WritePlans(self)
         self.writes_left = WRITES_BETWEEN_LOOKS

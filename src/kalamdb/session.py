@@ -43,7 +43,7 @@ from kalamdb.sql.parser import (
     split_statements,
 )
 from kalamdb.sql.parser import simple_select as find_simple_select
-from kalamdb.sql.query import SimpleSelect
+from kalamdb.sql.query import SimpleQuery
 
 if TYPE_CHECKING:
     from kalamcore.changes import Waker
@@ -430,7 +430,7 @@ class Session:
                 transaction.used_at = time.monotonic()
 
     def _answer_inside(
-        self, simple: SimpleSelect, parameters: Sequence[Any] | None, literals: Sequence[Any], started: int
+        self, simple: SimpleQuery, parameters: Sequence[Any] | None, literals: Sequence[Any], started: int
     ) -> Result | None:
         """The core's answer to a simple SELECT as the open transaction sees it; None where it has none."""
         with self._lock:
@@ -754,7 +754,7 @@ class Statement:
         self.scan: Scan = scan_statement(sql) if scan is None else scan
         self._plan: write_plan.WritePlan | None = None
         self.parsed: ParsedStatement = parse(self.scan, sql)
-        self.simple: SimpleSelect | None = None
+        self.simple: SimpleQuery | None = None
         self._read: simple_select.Plan | None = None
         self._rights: Rights | None = None
         """With which it was read: with the same, and by the same catalog, it may be read again."""
