@@ -50,6 +50,8 @@ from kalamdb.settings import Settings, load_settings
 from kalamdb.storage import Storages
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from kalamdb.auth.front_door import FrontDoor
     from kalamdb.auth.identity import Identity
     from kalamdb.engine.cold import ColdTier
@@ -650,6 +652,10 @@ class Database:
     def execute(self, sql: str, parameters: Sequence[Any] | None = None) -> Result:
         """Run SQL as root. See Session.execute."""
         return self._root.execute(sql, parameters)
+
+    def stream(self, sql: str, parameters: Sequence[Any] | None = None) -> pa.RecordBatchReader:
+        """Run one query as root, its rows as Arrow, batch by batch. See Session.stream."""
+        return self._root.stream(sql, parameters)
 
     def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> Result:
         """Run one statement as root for every row of parameters. See Session.executemany."""

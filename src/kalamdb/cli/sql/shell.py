@@ -135,16 +135,15 @@ class Shell:
                 self.sink.write(f"{answer.message}{self._took(answer, ', ')}\n")
             return
         form = self.format
-        if form.whole is not None:
+        if form.file is not None:
             self._wholes += 1
             if self._wholes > 1:
                 raise InvalidParameter(
                     f"{form.name} is a file of one answer, and this is a second one; write it to a file of its own"
                 )
             with self.sink.binary() as stream:
-                form.whole(answer, stream)
+                form.file(answer.arrow().to_reader(), stream)
             return
-        assert form.pieces is not None
         if form.name == "table" and answer.columns == _PLAN:
             self.sink.write_all(_plan_lines(answer))
         else:
