@@ -11,7 +11,6 @@ import dataclasses
 import difflib
 import os
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -507,6 +506,9 @@ def settings_and_sources(
 
 
 def _read_file(path: Path) -> dict[str, object]:
+    # Most settings come from no file.
+    import tomllib
+
     try:
         with path.open("rb") as file:
             return tomllib.load(file)
