@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("table")
-@click.argument("file")
+@click.argument("file", type=click.Path(dir_okay=False, readable=False, allow_dash=True))
 @click.option(
     "--format", "form", type=click.Choice(list(FORMATS)), help="Instead of what the file's name says."
 )

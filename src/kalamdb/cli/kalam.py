@@ -62,7 +62,8 @@ class _Commands(click.Group):
             return super().invoke(context)
         except BrokenPipeError:
             _end_quietly()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, click.Abort):
+            # Abort: while something was asked.
             click.echo("", err=True)
             context.exit(INTERRUPTED)
         except Error as error:
