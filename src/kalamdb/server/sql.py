@@ -69,7 +69,8 @@ async def _answer(call: Call, sender: Identity, request: SqlRequest) -> None:
             return
     running = Running(call, _session_for(call, sender, request), request)
     try:
-        await application.threads.run(sender.user, running.run)
+        waits = shape is not None and costs.only_waits(shape)
+        await application.threads.run(sender.user, running.run, waits=waits)
     except Exception as error:
         call.statements = len(running.results)
         await call.refuse(error, running.results)
