@@ -27,11 +27,10 @@ bool proven_durable(std::string_view bytes, std::size_t from, std::uint64_t salt
 
 [[noreturn]] void refuse(const std::string& path, std::uint64_t offset, std::uint64_t lsn,
                          const std::string& why) {
-    throw Corruption(
-        path, offset,
-        "log record " + std::to_string(lsn) + " does not verify, and " + why +
-            "; restore a backup, or run `kalam repair`, which says what it would drop before it "
-            "drops anything");
+    throw Corruption(path, offset,
+                     "log record " + std::to_string(lsn) + " does not verify, and " + why +
+                         "; restore a backup, or run `kalam repair`, which says what it would drop before it "
+                         "drops anything");
 }
 
 }  // namespace
