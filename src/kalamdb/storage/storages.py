@@ -75,8 +75,10 @@ class Storages:
         storages = list(storages)
         for storage in storages:
             if storage.place.overlaps(place):
+                # Who is lent nothing may not know which storages there are.
+                shown = f'storage "{storage.storage_id}"' if lend else "a storage"
                 raise InvalidDefinition(
-                    f'this place lies in that of storage "{storage.storage_id}" or around it; choose one beside it'
+                    f"this place lies in that of {shown} or around it; choose one beside it"
                 )
         if place.type == FILESYSTEM:
             from kalamdb.storage.filesystem import FilesystemBackend
