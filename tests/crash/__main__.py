@@ -55,6 +55,7 @@ from tests.security import canaries, growing_shapes
 from tests.security.canaries_over_http import over_http
 from tests.server import log_in_times, schema_cases
 from tests.server.websocket import listeners
+from tests.third_party import suite
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,14 @@ def _ternary_logic(seed: int, times: int) -> Result:
 
 def _oracle(seed: int, times: int) -> Result:
     figures = test_oracle.prove(seed, 5_000 * times)
+    what = ", ".join(f"{count:,} {name}" for name, count in sorted(figures.outcomes.items()))
+    return Result(
+        f"{figures.asked:,}: {what}", f"{figures.wrong} wrong", figures.wrong, tuple(figures.findings[:20])
+    )
+
+
+def _third_party(seed: int, times: int) -> Result:
+    figures = suite.prove()
     what = ", ".join(f"{count:,} {name}" for name, count in sorted(figures.outcomes.items()))
     return Result(
         f"{figures.asked:,}: {what}", f"{figures.wrong} wrong", figures.wrong, tuple(figures.findings[:20])
@@ -413,6 +422,11 @@ PROOFS: dict[str, tuple[str, Callable[[int, int], Result]]] = {
         "queries at random beside SQLite and DuckDB, over rows in memory, checkpointed, flushed, compacted, spread and "
         "opened anew: what both say, we say",
         _oracle,
+    ),
+    "third-party": (
+        "queries of SQLite's own tests, over shared tables, a user's beside another user, all rows hot, all cold: the "
+        "answers that their authors wrote, a refusal that is listed, or a difference that is listed with its reason",
+        _third_party,
     ),
     "growing": (
         f"texts of {len(growing_shapes.SHAPES)} shapes that grow to a million parts, on threads of three kinds",

@@ -4,9 +4,10 @@ Every expression has a kind, so that no engine has to convert what another would
 stands between marks, and `spoken` chooses the words of one engine. Where rows are cut by LIMIT they are ordered by all
 that is shown, so that there is one right answer.
 
-Left out, for DataFusion is known to answer it wrongly (docs/sql.md): RIGHT JOIN, FULL JOIN, UNION of literals, and
-ranks that are calculated with as they are. What is refused (INTERSECT ALL, EXCEPT ALL, NOT IN with a subquery that
-names columns of the query around it) is drawn now and then, and goes on being refused.
+Left out, for DataFusion is known to answer it wrongly (docs/sql.md): RIGHT JOIN, FULL JOIN, UNION of literals,
+literals as columns of subqueries and aggregates of all rows there, and ranks that are calculated with as they are.
+What is refused (INTERSECT ALL, EXCEPT ALL, NOT IN with a subquery that names columns of the query around it) is drawn
+now and then, and goes on being refused.
 """
 
 from __future__ import annotations
@@ -126,7 +127,7 @@ class _Draft:
         return Drawn(f"{left.text} {word} {right.text}", tuple(kinds))
 
     def _with(self) -> Drawn:
-        inner = self._set_operation(1) if self._chance(30) else self._select(1)
+        inner = self._set_operation(1) if self._chance(30) else self._select(1, varied=True)
         if self._chance(25):
             kinds = [self._one(("I", "T", "R")) for _ in range(self._one((1, 2)))]
             listed = ", ".join(
@@ -152,7 +153,7 @@ class _Draft:
         where = f" WHERE {self.predicate(scope, depth + 1)}" if self._chance(65) else ""
         form = self._draw.random()
         if kinds is None and form < 0.30:
-            return self._grouped(f"{text}{where}", scope, depth)
+            return self._grouped(f"{text}{where}", scope, depth, always=varied)
         if kinds is None and form < 0.42:
             return self._windowed(f"{text}{where}", scope)
         wanted = kinds or [self._any_kind(scope) for _ in range(self._one((1, 2, 3)))]
@@ -171,10 +172,10 @@ class _Draft:
         column = self._one(scope).text
         return f"CASE WHEN {column} IS NULL THEN {self._literal(kind)} ELSE NULL END"
 
-    def _grouped(self, text: str, scope: list[Column], depth: int) -> Drawn:
-        """Aggregates, in groups or of all rows."""
+    def _grouped(self, text: str, scope: list[Column], depth: int, always: bool) -> Drawn:
+        """Aggregates, `always` in groups, or of all rows."""
         keys: list[tuple[str, str]] = []
-        for _ in range(self._one((0, 1, 1, 1, 2))):
+        for _ in range(self._one((1, 1, 1, 2) if always else (0, 1, 1, 1, 2))):
             column = self._one(scope)
             simple = self._chance(70) or column.kind not in "IT"
             keys.append((column.text if simple else self._expression(column.kind, scope, 1), column.kind))
@@ -280,7 +281,7 @@ class _Draft:
             name, columns = source
             return f"{name} AS {alias}", [Column(f"{alias}.{column.text}", column.kind) for column in columns]
         if depth > 0 and self._chance(20):
-            inner = self._set_operation(1) if self._chance(25) else self._select(depth - 1)
+            inner = self._set_operation(1) if self._chance(25) else self._select(depth - 1, varied=True)
             columns = [Column(f"{alias}.x{number}", kind) for number, kind in enumerate(inner.kinds)]
             return f"({self._ordered_limit(inner)}) AS {alias}", columns
         name = self._one(list(TABLES))

@@ -50,6 +50,7 @@ from kalamdb.execution.query.guard import (
 )
 from kalamdb.execution.query.memberships import with_sound_memberships
 from kalamdb.execution.query.normalize import normal_array, normal_batch, normal_schema, normal_type
+from kalamdb.execution.query.null_tests import with_null_tests_said
 from kalamdb.execution.query.parameters import bind
 from kalamdb.execution.query.provider import (
     ALL_USERS,
@@ -62,6 +63,7 @@ from kalamdb.execution.query.provider import (
     reading,
 )
 from kalamdb.execution.query.rewrite import Query, rewrite, words_of
+from kalamdb.execution.query.row_comparisons import with_rows_compared_by_column
 from kalamdb.execution.query.threads import Deadline, DeepThreads
 from kalamdb.execution.query.tokens import Tokens
 
@@ -134,7 +136,10 @@ class QueryEngine:
         """The columns a query would give; it is planned and not run. Raises DuplicateObject for two of one name."""
 
         def planned(statement: _Statement, deadline: Deadline) -> pa.Schema:
-            schema = normal_schema(statement.plan(statement.query.text).schema(), statement.query.names)
+            frame = statement.plan(statement.query.text)
+            schema = normal_schema(
+                _with_types(frame.schema(), _coerced_schema(self._session, frame)), statement.query.names
+            )
             for name in schema.names:
                 if schema.names.count(name) > 1:
                     raise DuplicateObject(
@@ -207,19 +212,25 @@ class QueryEngine:
         self, frame: DataFrame, statement: _Statement, deadline: Deadline, *, rows: bool = False
     ) -> QueryResult:
         plan = statement.check_plan(frame)
-        schema = normal_schema(frame.schema(), statement.query.names if rows else None)
+        declared, names = frame.schema(), statement.query.names if rows else None
+        schema: pa.Schema | None = None
         batches, size, limit = [], 0, self._settings.memory_limit_bytes
         for partition in range(plan.partition_count):
             parts = self._session.execute(plan, partition)
             while (part := deadline.stoppable(lambda parts=parts: next(parts, None))) is not None:  # type: ignore[misc]
                 deadline.check(time.monotonic())
-                batch = normal_batch(part.to_pyarrow(), schema)
+                batch = part.to_pyarrow()
+                if schema is None:
+                    schema = normal_schema(_with_types(declared, batch.schema), names)
+                batch = normal_batch(batch, schema)
                 size += batch.nbytes
                 if size > limit:
                     raise ResourcesExceeded(
                         f"the result is larger than memory_limit_bytes ({limit}); narrow it, or raise the setting"
                     )
                 batches.append(batch)
+        if schema is None:
+            schema = normal_schema(_with_types(declared, _coerced_schema(self._session, frame)), names)
         return QueryResult(schema, batches)
 
 
@@ -295,6 +306,8 @@ class _Statement:
         check_tokens(tokens)
         check_forms(tokens)
         check_nesting(tokens)
+        tokens = with_null_tests_said(tokens, sql)
+        tokens = with_rows_compared_by_column(tokens, sql, self.functions.is_volatile)
         tokens, copied = with_sound_memberships(tokens, sql, self.functions.is_volatile)
         self.subqueries_copied += copied
         self.tokens = tokens
@@ -357,6 +370,22 @@ class _Statement:
         if scan.parameters:
             raise NotSupportedError(f'view "{wanted.key[2]}" takes parameters, which a view cannot')
         return self._rewritten(wanted.sql, scan)
+
+
+def _coerced_schema(session: SessionContext, frame: DataFrame) -> pa.Schema:
+    """The columns that the query will answer. The frame's own schema is of the text as it was read: of CASE and UNION
+    it has the types of the first branch, before all branches were brought to one."""
+    return session.create_dataframe_from_logical_plan(frame.optimized_logical_plan()).schema()
+
+
+def _with_types(declared: pa.Schema, answered: pa.Schema) -> pa.Schema:
+    """The columns as they are called, in the types that they come in."""
+    return pa.schema(
+        [
+            field if field.type == found.type else field.with_type(found.type)
+            for field, found in zip(declared, answered, strict=True)
+        ]
+    )
 
 
 def _one_batch(table: pa.Table) -> pa.RecordBatch:

@@ -169,6 +169,15 @@ def _from_message(message: str, tokens: Tokens | None) -> Error:
         return NotSupportedError(
             "NOT IN with a subquery that names columns of the query around it is not supported; use NOT EXISTS"
         )
+    if "Correlated scalar subquery must be aggregated" in message:
+        return NotSupportedError(
+            "a subquery as a value that names columns of the query around it has to be of one row by its form; let it "
+            "aggregate, as max(…), or join"
+        )
+    if "ScalarSubqueryExpr evaluated before" in message:
+        return NotSupportedError(
+            "a subquery as a value is not supported in VALUES; use SELECT, and UNION ALL for rows"
+        )
     if found := _unplanned_subquery.search(message):
         return NotSupportedError(
             f"{_SUBQUERIES[found[1]]} is not supported in this place; use it in WHERE, or join"

@@ -26,6 +26,7 @@ JOIN_ROWS_MAX = 50_000_000
 """How many pairs of rows a join without an equality may have to look at."""
 
 _QUERIES = frozenset({"SELECT", "WITH", "VALUES", "("})
+_WINDOW_WORDS = ("partition", "order", "rows", "range", "groups")
 _UNBOUNDED_JOINS = ("CrossJoinExec", "NestedLoopJoinExec")
 _rows = re.compile(r"statistics=\[Rows=(?:Exact|Inexact)\((\d+)\)")
 _single_row = re.compile(r"AggregateExec: .*\bgby=\[\]|PlaceholderRowExec")
@@ -69,12 +70,27 @@ def check_forms(tokens: Tokens) -> None:
                 "on both sides: row_number() OVER (PARTITION BY …)",
                 position=tokens.starts[i],
             )
+        if tokens.is_name(i) and not tokens.is_word(i, *_WINDOW_WORDS) and _opens_window(tokens, i - 1):
+            raise NotSupportedError(
+                "a window made from another one is not supported; use OVER with its name alone, without brackets, or "
+                "write PARTITION BY, ORDER BY and the frame out",
+                position=tokens.starts[i],
+            )
         if tokens.is_word(i, "join") and (side := _outer_right(tokens, i)) and _joins_by_name(tokens, i):
             raise NotSupportedError(
                 f"{side} JOIN with USING or NATURAL is not supported; use ON, and COALESCE(a.id, b.id) for the column "
                 "of both",
                 position=tokens.starts[i],
             )
+
+
+def _opens_window(tokens: Tokens, opening: int) -> bool:
+    """Whether the bracket is that of OVER (…), or of WINDOW w AS (…)."""
+    if not tokens.is_operator(opening, "("):
+        return False
+    return tokens.is_word(opening - 1, "over") or (
+        tokens.is_word(opening - 1, "as") and tokens.clause[opening] == "window"
+    )
 
 
 def _outer_right(tokens: Tokens, join: int) -> str:

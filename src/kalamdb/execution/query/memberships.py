@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from kalamcore.statements import OPERATOR, QUOTED, WORD
 from kalamdb.errors import NotSupportedError, StatementTooLarge
-from kalamdb.execution.query.tokens import Token, Tokens
+from kalamdb.execution.query.tokens import Token, Tokens, TokenWriter
 
 TOKENS_MAX = 200_000
 """Of a query in which subqueries of NOT IN, one in the other, were written three times each."""
@@ -24,7 +24,7 @@ COMPARED_MAX = 100
 """Items of a list that are compared by themselves. DataFusion plans a longer chain of OR for seconds, and minutes; a
 longer list stays as it is, and may meet another one for the same x."""
 
-_BEFORE_OPERAND = (
+BEFORE_OPERAND = (
     "and", "or", "not", "when", "then", "else", "case", "where", "on", "having", "select", "distinct", "all",
     "qualify", "by",
 )  # fmt: skip
@@ -125,7 +125,7 @@ def _begin_of_operand(tokens: Tokens, last: int) -> int | None:
             cases -= tokens.is_word(i, "case")
         elif tokens.is_word(i, *_WEAKER):
             return None
-        elif tokens.is_word(i, *_BEFORE_OPERAND) and not tokens.is_word(i + 1, "in"):
+        elif tokens.is_word(i, *BEFORE_OPERAND) and not tokens.is_word(i + 1, "in"):
             if tokens.is_word(i - 1, "is") or (tokens.is_word(i, "and") and ends_between(tokens, i)):
                 return None
             break
@@ -248,35 +248,10 @@ def _connectives(tokens: Tokens, i: int) -> set[str]:
     return found
 
 
-class _Writer:
-    """Tokens that stand where a membership stood."""
-
-    def __init__(self, tokens: Tokens, found: _Membership) -> None:
-        self.tokens = tokens
-        self.place = tokens.starts[found.word], tokens.stops[found.word]
-        self.written: list[Token] = []
-
-    def words(self, text: str) -> _Writer:
-        """Words and brackets, with a space between any two."""
-        for one in text.split(" "):
-            self.written.append((WORD if one.isalpha() else OPERATOR, *self.place, one))
-        return self
-
-    def name(self, name: str) -> _Writer:
-        self.written.append((QUOTED, *self.place, name))
-        return self
-
-    def copy(self, first: int, last: int) -> _Writer:
-        """The tokens `first` to `last`, both included, in brackets."""
-        self.words("(")
-        self.written += [self.tokens.token(i) for i in range(first, last + 1)]
-        return self.words(")")
-
-
 def _of_list(
     tokens: Tokens, found: _Membership, literals: list[tuple[int, int]], compared: list[tuple[int, int]]
 ) -> list[Token]:
-    writer = _Writer(tokens, found)
+    writer = TokenWriter(tokens, found.word)
     writer.words("( not (" if found.negated else "(")
     if literals:
         writer.copy(found.begin, found.end).words("in (")
@@ -293,18 +268,18 @@ def _of_list(
 
 
 def _of_subquery(tokens: Tokens, found: _Membership) -> list[Token]:
-    def subject(writer: _Writer) -> _Writer:
+    def subject(writer: TokenWriter) -> TokenWriter:
         return writer.copy(found.begin, found.end)
 
-    def rows(writer: _Writer) -> _Writer:
+    def rows(writer: TokenWriter) -> TokenWriter:
         return writer.copy(found.opening + 1, found.closing - 1)
 
-    def row(writer: _Writer) -> _Writer:
+    def row(writer: TokenWriter) -> TokenWriter:
         """exists ( select true from (…) as a ( b ) where b"""
         rows(writer.words("exists ( select true from")).words("as").name(_ANSWERED).words("(").name(_ANSWER)
         return writer.words(") where").name(_ANSWER)
 
-    writer = _Writer(tokens, found).words("( not (" if found.negated else "(")
+    writer = TokenWriter(tokens, found.word).words("( not (" if found.negated else "(")
     subject(row(writer).words("=")).words(") or ( cast ( null as boolean ) and ( (")
     # One row is enough to tell, and a join with one row is none that is refused for its size.
     rows(subject(writer).words("is null and exists ( select true from")).words("as").name(_ANSWERED)

@@ -17,6 +17,7 @@ from kalamdb.execution.query.functions import QueryFunctions, Running
 from kalamdb.execution.query.json_operators import FUNCTIONS as JSON_OPERATORS
 from kalamdb.execution.query.json_operators import rewrite_json_operators
 from kalamdb.execution.query.memberships import ends_between
+from kalamdb.execution.query.scalar_subqueries import let_scalar_subqueries_be_null
 from kalamdb.execution.query.select_lists import SYSTEM_COLUMNS, rewrite_select_lists
 from kalamdb.execution.query.tokens import Tokens
 
@@ -70,6 +71,7 @@ def rewrite(
         _rewrite_types(tokens)
     if "distinct" in words:
         _bracket_distinct_from(tokens)
+    let_scalar_subqueries_be_null(tokens, columns_of)
     schema_of = None if words.isdisjoint(SYSTEM_COLUMNS) else columns_of
     names = rewrite_select_lists(tokens, calls.named, schema_of)
     return Query(tokens.print(), words, tokens, frozenset(calls.table_functions), names)

@@ -3,6 +3,8 @@
 - A column that is an expression is called as it was written, words folded (`count(*)`, `price * 2`), a lone call of
   our functions by the function's name. DataFusion would show its own text and refuse two columns of one name.
 - In a statement that names a system column, `*` means the table's own columns all the same.
+- Over a join with USING `*` is written out, the column of both being the left side's. DataFusion keeps the one whose
+  table is first by its name, which in a LEFT JOIN can be the side without a row.
 """
 
 from __future__ import annotations
@@ -81,12 +83,14 @@ def rewrite_select_lists(
 def _rewrite_list(
     tokens: Tokens, select: int, functions: Mapping[int, str], schema_of: SchemaOf | None, outermost: bool
 ) -> tuple[str, ...] | None:
-    first, distinct = _list_start(tokens, select)
-    end = _list_end(tokens, select, first)
+    first, distinct = list_start(tokens, select)
+    end = list_end(tokens, select, first)
     items = [_item(tokens, a, b, functions) for a, b in _split(tokens, select, first, end)]
-    if schema_of is not None and any(item.star is not None for item in items):
-        froms = _from_items(tokens, select, end)
-        ctes = _cte_names(tokens)
+    if any(item.star is not None for item in items) and (
+        schema_of is not None or any(tokens.is_word(i, "using", "natural") for i in range(end, tokens.count))
+    ):
+        froms = from_items(tokens, select, end)
+        ctes = cte_names(tokens)
         for item in items:
             if item.star is not None:
                 _expand_star(tokens, item, froms, ctes, schema_of)
@@ -116,7 +120,7 @@ def _rewrite_list(
     return tuple(item.name for item in items if item.name is not None)
 
 
-def _list_start(tokens: Tokens, select: int) -> tuple[int, bool]:
+def list_start(tokens: Tokens, select: int) -> tuple[int, bool]:
     first = select + 1
     if tokens.is_word(first, "all"):
         return first + 1, False
@@ -128,7 +132,7 @@ def _list_start(tokens: Tokens, select: int) -> tuple[int, bool]:
     return first, True
 
 
-def _list_end(tokens: Tokens, select: int, first: int) -> int:
+def list_end(tokens: Tokens, select: int, first: int) -> int:
     depth = tokens.opener[select]
     for i in range(first, tokens.count):
         if depth >= 0 and i == tokens.match[depth]:
@@ -211,7 +215,7 @@ def _has_order(tokens: Tokens, select: int, end: int) -> bool:
 
 
 @dataclass
-class _From:
+class FromEntry:
     """One entry of a FROM: a table by its name, or something else (a subquery, a table function)."""
 
     alias: str | None
@@ -219,13 +223,14 @@ class _From:
     aliased: bool = True
     using: tuple[str, ...] = ()
     natural: bool = False
+    left: bool = False
     hidden: bool = False
 
 
-def _from_items(tokens: Tokens, select: int, start: int) -> list[_From]:
+def from_items(tokens: Tokens, select: int, start: int) -> list[FromEntry]:
     if not tokens.is_word(start, "from"):
         return []
-    items: list[_From] = []
+    items: list[FromEntry] = []
     depth, i = tokens.opener[select], start + 1
     joined: list[str] = []
     while i < tokens.count and tokens.clause[i] in ("from", "on", "using") and not _closes(tokens, i, depth):
@@ -257,11 +262,12 @@ def _from_items(tokens: Tokens, select: int, start: int) -> list[_From]:
             continue
         item, i = _from_item(tokens, i)
         item.natural = "natural" in joined
+        item.left = "left" in joined
         item.hidden = "semi" in joined or "anti" in joined
         if item.hidden and "right" in joined:
             raise NotSupportedError(
-                "* of a RIGHT SEMI or ANTI JOIN cannot be used in a statement that names a system column; "
-                "name the columns"
+                "* of a RIGHT SEMI or ANTI JOIN cannot be used in a statement that names a system column or joins "
+                "by NATURAL or USING; name the columns"
             )
         items.append(item)
         joined = []
@@ -272,7 +278,7 @@ def _closes(tokens: Tokens, i: int, depth: int) -> bool:
     return depth >= 0 and i == tokens.match[depth]
 
 
-def _from_item(tokens: Tokens, i: int) -> tuple[_From, int]:
+def _from_item(tokens: Tokens, i: int) -> tuple[FromEntry, int]:
     while tokens.is_word(i, "lateral", "only"):
         i += 1
     path: tuple[str, ...] | None = None
@@ -289,7 +295,7 @@ def _from_item(tokens: Tokens, i: int) -> tuple[_From, int]:
         else:
             path = tuple(names)
     else:
-        return _From(None, None), i + 1
+        return FromEntry(None, None), i + 1
     alias, aliased = path[-1] if path else None, False
     if tokens.is_word(i, "as"):
         i += 1
@@ -297,7 +303,7 @@ def _from_item(tokens: Tokens, i: int) -> tuple[_From, int]:
         tokens.kinds[i] == WORD
         and (
             tokens.values[i] in _JOIN_WORDS
-            or tokens.clause[i] != "from"
+            or tokens.clause[i] not in ("from", "on", "using")
             or tokens.is_word(i, "on", "using", "tablesample")
         )
     ):
@@ -306,10 +312,10 @@ def _from_item(tokens: Tokens, i: int) -> tuple[_From, int]:
         if tokens.is_operator(i, "(") and tokens.match[i] > 0:
             i = tokens.match[i] + 1
             path = None
-    return _From(alias, path, aliased), i
+    return FromEntry(alias, path, aliased), i
 
 
-def _cte_names(tokens: Tokens) -> frozenset[str]:
+def cte_names(tokens: Tokens) -> frozenset[str]:
     """Names that WITH gives: `name [(…)] AS [[NOT] MATERIALIZED] (`."""
     names = set()
     for i in range(tokens.count):
@@ -329,10 +335,12 @@ def _cte_names(tokens: Tokens) -> frozenset[str]:
 
 
 def _expand_star(
-    tokens: Tokens, item: _Item, froms: list[_From], ctes: frozenset[str], schema_of: SchemaOf
+    tokens: Tokens, item: _Item, froms: list[FromEntry], ctes: frozenset[str], schema_of: SchemaOf | None
 ) -> None:
     assert item.star is not None
-    hidden = {id(entry): _system_columns(entry, ctes, schema_of) for entry in froms}
+    hidden = {
+        id(entry): () if schema_of is None else _system_columns(entry, ctes, schema_of) for entry in froms
+    }
     if item.star > item.first:
         alias = str(tokens.values[item.star - 2])
         for entry in froms:
@@ -340,6 +348,7 @@ def _expand_star(
                 _exclude(tokens, item, hidden[id(entry)])
         return
     if not any(hidden.values()):
+        _write_out_using(tokens, item, froms)
         return
     if any(entry.natural for entry in froms):
         raise NotSupportedError(
@@ -354,12 +363,31 @@ def _expand_star(
             "* with EXCLUDE or REPLACE over a join cannot be used in a statement that names a system column; "
             "name the columns"
         )
-    parts = []
-    for entry in shown:
-        without = (*hidden[id(entry)], *entry.using)
-        qualifier = (entry.alias or "",) if entry.aliased or entry.path is None else entry.path
-        parts.append(f"{'.'.join(map(quoted_name, qualifier))}.*{_exclude_clause(without)}")
-    tokens.texts[item.star] = ", ".join(parts)
+    tokens.texts[item.star] = ", ".join(
+        _star_of(entry, (*hidden[id(entry)], *entry.using)) for entry in shown
+    )
+
+
+def _write_out_using(tokens: Tokens, item: _Item, froms: list[FromEntry]) -> None:
+    """Raises NotSupportedError where it cannot be and DataFusion's own `*` could be wrong."""
+    assert item.star is not None
+    shown = [entry for entry in froms if not entry.hidden]
+    if any(entry.natural for entry in froms):
+        if any(entry.left and (entry.natural or entry.using) for entry in froms):
+            raise NotSupportedError("NATURAL LEFT JOIN cannot be used with *; use LEFT JOIN … USING")
+    elif any(entry.using for entry in shown):
+        if item.star == item.last and all(entry.alias is not None for entry in shown):
+            tokens.texts[item.star] = ", ".join(_star_of(entry, entry.using) for entry in shown)
+        elif any(entry.left and entry.using for entry in froms):
+            raise NotSupportedError(
+                "* with EXCLUDE or REPLACE, or of a query without a name, cannot be used with LEFT JOIN … USING; name "
+                "the columns"
+            )
+
+
+def _star_of(entry: FromEntry, without: tuple[str, ...]) -> str:
+    qualifier = (entry.alias or "",) if entry.aliased or entry.path is None else entry.path
+    return f"{'.'.join(map(quoted_name, qualifier))}.*{_exclude_clause(without)}"
 
 
 def _exclude(tokens: Tokens, item: _Item, columns: tuple[str, ...]) -> None:
@@ -385,7 +413,7 @@ def _exclude_clause(columns: tuple[str, ...]) -> str:
     return f" EXCLUDE ({', '.join(quoted_name(column) for column in columns)})" if columns else ""
 
 
-def _system_columns(entry: _From, ctes: frozenset[str], schema_of: SchemaOf) -> tuple[str, ...]:
+def _system_columns(entry: FromEntry, ctes: frozenset[str], schema_of: SchemaOf) -> tuple[str, ...]:
     path = entry.path
     if path is None or len(path) > 3 or (len(path) == 1 and path[0] in ctes):
         return ()

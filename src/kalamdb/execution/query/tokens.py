@@ -203,6 +203,32 @@ class Tokens:
         return None
 
 
+class TokenWriter:
+    """Tokens to stand where others stood. In an error they have the place of token `at`."""
+
+    def __init__(self, tokens: Tokens, at: int) -> None:
+        self.tokens = tokens
+        self.place = tokens.starts[at], tokens.stops[at]
+        self.written: list[Token] = []
+
+    def words(self, text: str) -> TokenWriter:
+        """Words, operators and brackets, with a space between any two."""
+        for one in text.split(" "):
+            self.written.append((WORD if one.isalpha() else OPERATOR, *self.place, one))
+        return self
+
+    def name(self, name: str) -> TokenWriter:
+        """A quoted name."""
+        self.written.append((QUOTED, *self.place, name))
+        return self
+
+    def copy(self, first: int, last: int) -> TokenWriter:
+        """The tokens `first` to `last`, both included, in brackets."""
+        self.words("(")
+        self.written += [self.tokens.token(i) for i in range(first, last + 1)]
+        return self.words(")")
+
+
 def quoted_name(name: str) -> str:
     """The name as a quoted identifier."""
     return '"' + name.replace('"', '""') + '"'
