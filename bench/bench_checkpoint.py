@@ -8,7 +8,7 @@ What a kalamdb has no way to yet is not asked. (P15)
 from __future__ import annotations
 
 import contextlib
-import shutil
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,14 +32,15 @@ def rows() -> Iterator[tuple[int, Row]]:
 def kalamdb_writes(method: str) -> Contender:
     @contextlib.contextmanager
     def opened(directory: Path) -> Iterator[Operation]:
-        place = directory / "new"
         with contextlib.ExitStack() as stack:
             held: list[kalamdb.Database] = []
+            places = (directory / str(number) for number in itertools.count())
 
             def prepare() -> None:
                 stack.close()
                 held.clear()
-                shutil.rmtree(place, ignore_errors=True)
+                # What was written before stays: files are made slowly where others were removed lately.
+                place = next(places)
                 place.mkdir()
                 sessions = stack.enter_context(kalamdb_users(place, rows(), **MEMORY.settings))
                 held.append(sessions[0]._database)

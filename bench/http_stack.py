@@ -181,6 +181,7 @@ def token_of(db: Any, user: str) -> str:
 def main(kind: str, directory: str, rows: str, durability: str) -> None:
     import uvicorn
 
+    from kalamdb.server.application import Application
     from kalamdb.server.interpreter import set_aside, set_for_serving
 
     set_for_serving()  # as `kalam serve` does, and for its peers too
@@ -195,7 +196,7 @@ def main(kind: str, directory: str, rows: str, durability: str) -> None:
         db, token = database(Path(directory), int(rows), durability, **settings)
         if kind == "limited":
             token += " " + token_of(db, "flood")
-        application = rows_by_libraries(db) if kind == "rows" else db.asgi()
+        application = rows_by_libraries(db) if kind == "rows" else Application(db, alone=True)
     set_aside()
     listening = socket.create_server(("127.0.0.1", 0), backlog=256)
     print(listening.getsockname()[1], token, flush=True)

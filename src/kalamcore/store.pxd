@@ -241,6 +241,7 @@ cdef extern from "store.hpp" namespace "kalam" nogil:
         uint64_t adopt(const string& directory, const vector[CppAdoptedTable]& tables, uint64_t last_sequence,
                        int64_t lease_end_ms) except +raise_core_error
         StoreStatistics statistics() except +raise_core_error
+        uint64_t syncs()
         CppSnowflakes& snowflakes()
         int64_t durable_snowflake() except +raise_core_error
         cpp_bool closed()

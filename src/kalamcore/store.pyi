@@ -223,6 +223,9 @@ class Store(Readable):
         """All of it or nothing. Returns the sequence number of its last operation once it is durable as asked and
         published. Raises DuplicateKeyError, WriteConflictError (also where a table's schema version is not the
         batch's, or the table was dropped), PoisonedError, OutcomeUnknownError, IoError."""
+    @property
+    def syncs(self) -> int:
+        """How often the log was synced for those who waited for it."""
     def statistics(self) -> dict[str, int]:
         """Bytes, entries and rows of memtables, streams, log, hot segments and their cache; last_sequence."""
     def snowflake_id(self) -> int: ...

@@ -562,6 +562,11 @@ cdef class Store(Readable):
             last = store.finish(ticket)
         return last
 
+    @property
+    def syncs(self):
+        """How often the log was synced for those who waited for it."""
+        return self.opened().syncs()
+
     def statistics(self):
         """Bytes, entries and rows of memtables, streams, log, hot segments and their cache; last_sequence."""
         cdef StoreStatistics numbers = self.opened().statistics()

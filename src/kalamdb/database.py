@@ -47,7 +47,7 @@ from kalamdb.functions.user_function import scalar_function
 from kalamdb.result import Result
 from kalamdb.session import Session, Statement
 from kalamdb.settings import Settings, load_settings
-from kalamdb.storage import Storages
+from kalamdb.storage import Pace, Storages
 
 if TYPE_CHECKING:
     from kalamdb.auth.front_door import FrontDoor
@@ -190,7 +190,8 @@ class Database:
         self._files = files
         self._random = random
         self.engine = self._open_engine()
-        self.storages = Storages(files, path, roots=settings.storage_roots)
+        pace = Pace(lambda: self.engine.store.syncs)
+        self.storages = Storages(files, path, roots=settings.storage_roots, pace=pace)
         """The backends of storages: `db.storages.backend(db.catalog.require_storage("local"))`."""
         try:
             self.ids = _Ids(self.engine, clock, random)

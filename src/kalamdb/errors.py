@@ -144,8 +144,8 @@ class UndefinedTable(ProgrammingError):
 
     code = "TABLE_NOT_FOUND"
     sqlstate = "42P01"
-    hides: bool = False
-    """Whether there is one, which the caller may not read: for the audit log, and for nobody else."""
+    hides: str | None = None
+    """The one that there is, which the caller may not read: for the audit log, and for nobody else."""
 
 
 class UndefinedColumn(ProgrammingError):
@@ -216,6 +216,8 @@ class AccessDenied(ProgrammingError):
 
     code = "PERMISSION_DENIED"
     sqlstate = "42501"
+    table: str | None = None
+    """Which it is about, for the audit log."""
 
 
 class StatementTooLarge(ProgrammingError):

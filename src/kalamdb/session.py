@@ -343,11 +343,16 @@ class Session:
 
     def _note_refusal(self, error: Error, statement: Any) -> None:
         """Have a refusal in the audit log; that of a table that is hidden from the user, too."""
-        if isinstance(error, AccessDenied) or (isinstance(error, UndefinedTable) and error.hides):
-            self._note(statement, DENIED)
+        if isinstance(error, AccessDenied):
+            self._note(statement, DENIED, error.table)
+        elif isinstance(error, UndefinedTable) and error.hides:
+            self._note(statement, DENIED, error.hides)
 
-    def _note(self, statement: Any, outcome: str) -> None:
+    def _note(self, statement: Any, outcome: str, about: str | None = None) -> None:
+        """`about`: the table, where the statement is a query and does not say by itself."""
         entry = entry_of(statement, self._actor, self.user, self._address, outcome)
+        if entry.target is None:
+            entry = replace(entry, target=about)
         if outcome == SUCCESS and not self._database.read_only:
             self._database.audit.write(entry)
         else:

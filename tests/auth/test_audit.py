@@ -65,7 +65,8 @@ def test_what_changes_nothing_has_no_row(db):
 
 def test_refusals_are_told_that_of_a_hidden_table_too(db):
     db.execute(
-        "CREATE TABLE open (id BIGINT PRIMARY KEY); CREATE TABLE hidden (id BIGINT PRIMARY KEY) ACCESS private"
+        "CREATE TABLE open (id BIGINT PRIMARY KEY); CREATE TABLE hidden (id BIGINT PRIMARY KEY) ACCESS private;"
+        "CREATE USER TABLE own (id BIGINT PRIMARY KEY); CREATE VIEW seen AS SELECT * FROM hidden"
     )
     before = len(entries(db))
     ann = db.session("ann")
@@ -76,6 +77,9 @@ def test_refusals_are_told_that_of_a_hidden_table_too(db):
         "CREATE NAMESPACE mine",
         "SELECT * FROM system.users",
         "SELECT 1; DROP TABLE open",
+        "EXPLAIN SELECT 1 FROM default.hidden, open",
+        "SELECT * FROM all_users.default.own",
+        "SELECT * FROM seen",
     ]
     for sql in refused:
         with pytest.raises(Error):
@@ -86,15 +90,21 @@ def test_refusals_are_told_that_of_a_hidden_table_too(db):
         ann.insert("open", [{"id": 1}])
     with pytest.raises(Error):
         ann.execute("SELECT * FROM nowhere")
+    with pytest.raises(Error):
+        ann.subscribe("SELECT * FROM hidden")
     assert entries(db)[before:] == [
         ("ann", "INSERT", "open", "denied"),
-        ("ann", "SELECT", None, "denied"),
+        ("ann", "SELECT", "hidden", "denied"),
         ("ann", "DELETE", "hidden", "denied"),
         ("ann", "CREATE NAMESPACE", "mine", "denied"),
-        ("ann", "SELECT", None, "denied"),
+        ("ann", "SELECT", "system.users", "denied"),
         ("ann", "DROP TABLE", "open", "denied"),
+        ("ann", "EXPLAIN", "hidden", "denied"),
+        ("ann", "SELECT", "all_users.default.own", "denied"),
+        ("ann", "SELECT", "seen", "denied"),
         ("ann", "DROP TABLE", "open", "denied"),
         ("ann", "INSERT", "open", "denied"),
+        ("ann", "SUBSCRIBE", "hidden", "denied"),
     ]
 
 

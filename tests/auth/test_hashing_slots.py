@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -48,8 +49,11 @@ def test_who_would_wait_beyond_the_bound_is_told_at_once():
     while bounded._waiting < 2:
         pass
 
+    started = time.monotonic()
     with pytest.raises(ResourcesExceeded, match="try again"), bounded.taken():
         pass
+    # Whoever waits is told so, too, but only then.
+    assert time.monotonic() - started < 30
     leave.set()
     for thread in threads:
         thread.join(60)

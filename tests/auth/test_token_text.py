@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from kalamdb.auth.token_text import take_apart
+from kalamdb.auth.token_text import REFUSED_HEADERS, TOKEN_CHARACTERS_MAX, take_apart
 from kalamdb.errors import InvalidToken
 from tests.auth.forging import hs256, part
 
@@ -24,6 +24,25 @@ def test_its_parts_are_what_it_says():
     )
     assert GOOD not in repr(token)
     assert "alice" not in repr(token)
+
+
+@pytest.mark.parametrize("name", ["crit", "jku", "jwk", "x5u", "x5c", "b64", "cty", "enc", "zip"])
+def test_a_header_that_brings_more_than_a_name_is_refused_before_any_library_sees_it(name):
+    assert name in REFUSED_HEADERS
+    with pytest.raises(InvalidToken, match=f"the header {name},"):
+        take_apart(hs256({"alg": "HS256", name: ["exp"]}, {"sub": "alice"}, b"secret"))
+
+
+def test_what_is_longer_than_any_token_is_not_taken_apart():
+    long = hs256({"alg": "HS256"}, {"sub": "a" * TOKEN_CHARACTERS_MAX}, b"secret")
+    with pytest.raises(InvalidToken, match="up to 8192 characters"):
+        take_apart(long)
+
+
+@pytest.mark.parametrize("text", [GOOD + ".x", GOOD + ".", "x." + GOOD, GOOD.rpartition(".")[0]])
+def test_a_token_has_three_parts(text):
+    with pytest.raises(InvalidToken, match="three parts"):
+        take_apart(text)
 
 
 def test_each_part_has_one_spelling():

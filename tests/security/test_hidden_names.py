@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import kalamdb
-from kalamdb.errors import Error
+from kalamdb.errors import DuplicateObject, Error
 from kalamdb.session import Session
 
 CANARY = "canary4711"
@@ -111,13 +111,31 @@ def test_what_is_hidden_answers_as_what_is_not_there(db: Any, user: str, name: s
         assert name == "hid" or "hid" not in repr(found)
 
 
+@pytest.mark.parametrize("name", ["hid", "see", "two"])
 @pytest.mark.parametrize("sql", ["DROP VIEW {t}", "DROP VIEW IF EXISTS {t}"])
-def test_a_hidden_table_is_no_view_and_nothing_else_for_who_drops_views(db: Any, sql: str) -> None:
-    session = db.session("sam")
-    found = answer(session, asked(sql, "hid", "sam"), [])
+def test_what_is_hidden_is_no_view_for_who_drops_views(db: Any, sql: str, name: str) -> None:
+    session, before = db.session("sam"), dict(db.catalog.views)
+    found = answer(session, asked(sql, name, "sam"), [])
 
-    assert repr(found).replace("hid", MISSING) == repr(answer(session, asked(sql, MISSING, "sam"), []))
+    assert repr(found).replace(name, MISSING) == repr(answer(session, asked(sql, MISSING, "sam"), []))
+    assert db.catalog.views == before
     assert db.execute("SELECT body FROM app.hid").fetchall() == [(CANARY,)]
+
+
+@pytest.mark.parametrize("name", ["see", "two"])
+def test_nobody_puts_another_view_in_the_place_of_a_hidden_one(db: Any, name: str) -> None:
+    """Or a service would choose what an administrator reads there."""
+    before = dict(db.catalog.views)
+    with pytest.raises(DuplicateObject):
+        db.session("sam").execute(f"CREATE OR REPLACE VIEW app.{name} AS SELECT 'other' AS body")
+
+    assert db.catalog.views == before
+    db.session("sam").execute("CREATE VIEW app.mine AS SELECT 1 AS hid; DROP VIEW app.mine")
+    db.execute(
+        "CREATE TABLE app.gone (id BIGINT PRIMARY KEY); CREATE VIEW app.broken AS SELECT * FROM app.gone"
+    )
+    db.execute("DROP TABLE app.gone")
+    db.session("sam").execute("CREATE OR REPLACE VIEW app.broken AS SELECT 1 AS x; DROP VIEW app.broken")
 
 
 @pytest.mark.parametrize("user", ["ann", "sam"])

@@ -53,6 +53,14 @@ def test_no_query_answers_a_credential(vault, role):
         assert leaks(repr(session.execute(sql).fetchall())) == [], sql
 
 
+def test_what_is_shown_of_credentials_is_three_stars(vault):
+    """Nor what they are encrypted as, which whoever has the master key can read."""
+    vault.execute("CREATE STORAGE plain TYPE filesystem URI 'plain'")
+    for sql in ("SELECT storage_id, credentials FROM system.storages", "SHOW STORAGES"):
+        shown = {row[0]: row[-1] for row in vault.execute(sql).fetchall()}
+        assert shown == {"vault": "***", "plain": None, "local": None}
+
+
 def test_the_reserved_table_cannot_be_read(vault):
     for name in ("_kalam.storages", "kalam._kalam.storages", '"_kalam"."storages"'):
         with pytest.raises(kalamdb.Error):

@@ -41,6 +41,14 @@ def test_the_scheme_is_read_in_any_case(served: Served) -> None:
     assert ask(served, Authorization=f"bearer {token_of(served.db, 'sam')}").status_code == 200
 
 
+@pytest.mark.parametrize("scheme", ["Digest ", "Bearer:", "Token  ", "JWT    ", "Bearer\t"])
+def test_another_scheme_lets_nobody_in_however_good_the_token(served: Served, scheme: str) -> None:
+    answer = ask(served, Authorization=scheme + token_of(served.db, "sam"))
+
+    assert answer.status_code == 401
+    assert answer.json()["error"]["code"] == "INVALID_CREDENTIALS"
+
+
 def test_two_tokens_are_one_too_many(served: Served) -> None:
     token = token_of(served.db, "sam")
     answer = served.client().post(

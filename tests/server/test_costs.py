@@ -97,3 +97,15 @@ def test_shapes_do_not_grow_without_end() -> None:
 
     assert len(costs._of) == SHAPES_MAX
     assert costs.is_quick(f"SELECT {SHAPES_MAX + 99}")
+
+
+def test_what_waits_and_computes_little_is_told_from_what_computes() -> None:
+    costs = Costs()
+    assert not costs.only_waits("never met")
+    costs.note("waits for the disk", 0.05)
+    costs.note("computes", 50.0)
+    assert costs.only_waits("waits for the disk")
+    assert not costs.only_waits("computes")
+    costs.note_refused("waits for the disk")
+    assert not costs.is_quick("waits for the disk")
+    assert costs.only_waits("waits for the disk")

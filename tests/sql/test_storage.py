@@ -123,11 +123,19 @@ def test_a_syntax_error_shows_no_secret(read, sql):
     assert CANARY not in str(caught.value)
 
 
-def test_a_statement_shows_no_secret_and_is_not_kept():
+@pytest.mark.parametrize(
+    ("sql", "secret"),
+    [
+        (f"CREATE STORAGE a TYPE s3 URI 's3://b' CREDENTIALS '{CANARY}'", "credentials"),
+        (f"ALTER STORAGE a SET CREDENTIALS '{CANARY}'", "credentials"),
+        (f"CREATE USER ann WITH PASSWORD '{CANARY}'", "password"),
+        (f"ALTER USER ann SET PASSWORD '{CANARY}'", "password"),
+    ],
+)
+def test_a_statement_shows_no_secret_and_is_not_kept(sql, secret):
     cache = StatementCache()
-    sql = f"CREATE STORAGE a TYPE s3 URI 's3://b' CREDENTIALS '{CANARY}'"
     parsed = parse(scan_statement(sql), sql, cache)
 
-    assert parsed.statement.parts.credentials == CANARY
+    assert getattr(parsed.statement.parts, secret) == CANARY
     assert CANARY not in repr(parsed.statement)
     assert len(cache) == 0

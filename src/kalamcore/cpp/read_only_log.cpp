@@ -19,6 +19,7 @@ class ReadOnlyLog final : public Log {
     std::uint64_t last() const override { return last_; }
     std::uint64_t written() const override { return last_; }
     std::uint64_t durable() const override { return last_; }
+    std::uint64_t syncs() const override { return 0; }
     std::uint64_t bytes() const override { return 0; }
     void release(std::uint64_t) override {}
     std::vector<LogFile> hold_files() override { return {}; }

@@ -383,6 +383,8 @@ class Store final : public Readable {
     std::uint64_t sequence_by_clock() const;
     std::uint64_t hash_seed() const { return hash_seed_; }
     StoreStatistics statistics() const;
+    // How often the log was synced for those who waited for it.
+    std::uint64_t syncs() const { return log_->syncs(); }
 
     // Ids that were never given before, in this life of the database or an earlier one.
     Snowflakes& snowflakes() { return *snowflakes_; }

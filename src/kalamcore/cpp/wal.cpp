@@ -252,6 +252,7 @@ class FileLog final : public Log {
     std::uint64_t last() const override { return last_.load(std::memory_order_acquire); }
     std::uint64_t written() const override { return written_.load(std::memory_order_acquire); }
     std::uint64_t durable() const override { return durable_.load(std::memory_order_acquire); }
+    std::uint64_t syncs() const override { return syncs_.load(std::memory_order_relaxed); }
     std::uint64_t bytes() const override;
     void release(std::uint64_t lsn) override { let_go(lsn, false); }
     std::vector<LogFile> hold_files() override;
@@ -349,6 +350,7 @@ class FileLog final : public Log {
     std::atomic<std::uint64_t> last_{0};
     std::atomic<std::uint64_t> written_{0};
     std::atomic<std::uint64_t> durable_{0};
+    std::atomic<std::uint64_t> syncs_{0};
     std::atomic<std::uint64_t> drops_{0};
 };
 
@@ -783,6 +785,7 @@ void FileLog::wait_until_durable(Lock& lock, std::uint64_t lsn) {
         syncing_ = false;
         if (failure.empty()) {
             durable_.store(target, std::memory_order_release);
+            syncs_.fetch_add(1, std::memory_order_relaxed);
         } else {
             poison(failure);
         }

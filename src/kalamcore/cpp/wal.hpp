@@ -86,6 +86,8 @@ class Log {
     virtual std::uint64_t last() const = 0;
     virtual std::uint64_t written() const = 0;
     virtual std::uint64_t durable() const = 0;
+    // How often the log was synced for those who waited for it.
+    virtual std::uint64_t syncs() const = 0;
     // Bytes of the log's files up to their last records.
     virtual std::uint64_t bytes() const = 0;
     // Records up to `lsn` are no longer needed: files that hold nothing else are recycled or removed.

@@ -11,7 +11,8 @@ from kalamdb.schema import TableSchema
 def authorize(
     rights: Rights, action: Action, table: TableSchema | None = None, name: str | None = None
 ) -> None:
-    """Return where they may do it. `table`: for what is done to rows; `name`: as the statement has it.
+    """Return where they may do it. `table`: for what is done to rows; `name`: of what it is done to, as the statement
+    has it.
 
     Raises UndefinedTable for a table that they may not even read: it answers as one that does not exist. Raises
     AccessDenied for anything else that they may not.
@@ -19,14 +20,18 @@ def authorize(
     if may(rights, action, table):
         return
     if table is None:
-        raise AccessDenied(f"permission denied: role {rights.role} may not {action.value}")
+        denied = AccessDenied(f"permission denied: role {rights.role} may not {action.value}")
+        denied.table = name
+        raise denied
     shown = name or table.name
     if not may_see(rights, table):
         raise hidden_table(shown)
-    raise AccessDenied(
+    denied = AccessDenied(
         f"permission denied for table {shown}: role {rights.role} may not {action.value} it"
         + ("; ask a dba to GRANT it" if _rule(rights.role, action, table) is Rule.BY_GRANT else "")
     )
+    denied.table = shown
+    raise denied
 
 
 def may(rights: Rights, action: Action, table: TableSchema | None = None) -> bool:
@@ -56,7 +61,7 @@ def undefined_table(name: str) -> UndefinedTable:
 def hidden_table(name: str) -> UndefinedTable:
     """The same answer, which the audit log tells as a refusal."""
     hidden = undefined_table(name)
-    hidden.hides = True
+    hidden.hides = name
     return hidden
 
 

@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from kalamdb.auth import Action, authorize, hidden_table, undefined_table
+from kalamdb.auth import Action, authorize, hidden_table, may, undefined_table
+from kalamdb.auth.permissions import Reach, reach_of
 from kalamdb.catalog.catalog import Catalog, CatalogChange, View
 from kalamdb.engine.tables import TableRows
 from kalamdb.errors import (
+    AccessDenied,
     DependentObjects,
     DuplicateObject,
+    Error,
     InvalidDefinition,
     NotNullViolation,
     UndefinedColumn,
@@ -168,13 +171,17 @@ def create_table(statement: CreateTable, context: Context) -> Result:
 
 
 def _namespace_for_new(name: TableName, context: Context) -> str:
-    if name.catalog is not None:
-        raise InvalidDefinition(f"{name.catalog} is the read-only catalog of every user's rows; leave it out")
+    _require_own(name)
     namespace = name.namespace or context.namespace
     if namespace in SYSTEM_NAMESPACES:
         raise InvalidDefinition(f'namespace "{namespace}" is kept by the database; choose another')
     context.catalog.require_namespace(namespace)
     return namespace
+
+
+def _require_own(name: TableName) -> None:
+    if name.catalog is not None:
+        raise InvalidDefinition(f"{name.catalog} is the read-only catalog of every user's rows; leave it out")
 
 
 def _primary_key(statement: CreateTable) -> str:
@@ -247,6 +254,7 @@ def _check_columns(statement: CreateTable, columns: tuple[Column, ...], key: str
 def drop_table(statement: DropTable, context: Context) -> Result:
     """Remove a table with its rows."""
     authorize(context.rights, Action.DROP_TABLE)
+    _require_own(statement.table)
     namespace = statement.table.namespace or context.namespace
     dropped: list[TableSchema] = []
 
@@ -291,6 +299,7 @@ def _check_nobody_listens(schema: TableSchema, context: Context) -> None:
 def alter_table(statement: AlterTable, context: Context) -> Result:
     """Make the next schema version of a table."""
     authorize(context.rights, Action.ALTER_TABLE)
+    _require_own(statement.table)
     namespace = statement.table.namespace or context.namespace
     current: list[TableSchema] = []
     altered: list[TableSchema] = []
@@ -449,9 +458,16 @@ def _widened(value: Any, kind: DataType) -> Any:
 
 
 def _set_access(action: SetAccess, schema: TableSchema, context: Context) -> TableSchema:
+    """The table with another ACCESS. One that is restricted is opened by who may GRANT: else a service to whom one
+    thing is granted would give itself all the others."""
     if schema.kind is not TableKind.SHARED:
         raise InvalidDefinition(
             f"ACCESS is for SHARED tables; {schema.qualified_name} is a {schema.kind.name} table"
+        )
+    if reach_of(schema) is Reach.RESTRICTED and not may(context.rights, Action.GRANT):
+        raise AccessDenied(
+            f"permission denied for table {schema.qualified_name}: role {context.role} may not change the ACCESS of a "
+            "restricted table; ask a dba"
         )
     return replace(schema, options=replace(schema.options, access=action.access))
 
@@ -510,6 +526,8 @@ def create_view(statement: CreateView, context: Context) -> Result:
     # Planned once, so that a view that cannot be read is not made.
     context.services.queries.view_columns(context, statement.query)
     view = View(namespace, name, statement.query, context.now, resolve_in=context.namespace)
+    if statement.or_replace and _is_hidden_view(namespace, name, context):
+        raise DuplicateObject(f'relation "{namespace}.{name}" already exists')
 
     def change(catalog: Catalog) -> tuple[Catalog, list[CatalogChange]]:
         if catalog.table(namespace, name) is not None:
@@ -525,17 +543,36 @@ def create_view(statement: CreateView, context: Context) -> Result:
 def drop_view(statement: DropView, context: Context) -> Result:
     """Remove a view."""
     authorize(context.rights, Action.DROP_VIEW)
+    _require_own(statement.view)
     namespace, name = statement.view.namespace or context.namespace, statement.view.name
+    hidden = _is_hidden_view(namespace, name, context)
 
     def change(catalog: Catalog) -> tuple[Catalog, list[CatalogChange]]:
-        if catalog.view(namespace, name) is None:
+        if hidden or catalog.view(namespace, name) is None:
             if statement.if_exists:
                 return catalog, []
             table = catalog.table(namespace, name)
             if table is not None and context.may_see(table):
                 raise InvalidDefinition(f'"{statement.view}" is a table; use DROP TABLE')
-            raise UndefinedTable(f'view "{statement.view}" does not exist')
+            missing = UndefinedTable(f'view "{statement.view}" does not exist')
+            missing.hides = str(statement.view) if hidden else None
+            raise missing
         return catalog.drop_view(namespace, name)
 
     context.change_catalog(statement, change)
     return Result.affected(0, f"Dropped view {namespace}.{name}")
+
+
+def _is_hidden_view(namespace: str, name: str, context: Context) -> bool:
+    """Whether there is such a view, and it reads what is hidden from who asks: whose it then is neither to drop nor to
+    put another in its place."""
+    view = context.catalog.view(namespace, name)
+    if view is None or all(map(context.may_see, context.catalog.tables.values())):
+        return False
+    try:
+        context.services.queries.view_columns(replace(context, namespace=view.resolve_in), view.sql)
+    except UndefinedTable as error:
+        return error.hides is not None
+    except Error:
+        return False
+    return False

@@ -229,7 +229,7 @@ def _field(schema: TableSchema, name: str) -> pa.Field:
 
 
 def _all_users(context: Context, namespace: str, name: str, words: frozenset[str]) -> Relation:
-    authorize(context.rights, Action.READ_ALL_USERS)
+    authorize(context.rights, Action.READ_ALL_USERS, name=f"all_users.{namespace}.{name}")
     schema = context.catalog.table(namespace, name)
     if schema is None or schema.kind is not TableKind.USER:
         raise UndefinedTable(f'relation "all_users.{namespace}.{name}" does not exist; it holds USER tables')
@@ -318,7 +318,7 @@ class _SystemView:
 
 def _system_relation(context: Context, namespace: str, name: str) -> Relation:
     if namespace == "system" and name in ADMINISTRATION_TABLES:
-        authorize(context.rights, Action.READ_ADMINISTRATION)
+        authorize(context.rights, Action.READ_ADMINISTRATION, name=f"{namespace}.{name}")
     view = _SystemView(context.catalog, context.services.settings, context)
     table = system_table(namespace, name, view)
     if table is None:

@@ -52,16 +52,18 @@ log = logging.getLogger("kalamdb.server")
 class Application:
     """The database as an ASGI application, for one event loop. Whoever opened the database closes it."""
 
-    def __init__(self, database: Database, *, loopback: bool = False) -> None:
-        """Nothing is started before the first request. `loopback`: whoever made it serves it to this machine alone."""
+    def __init__(self, database: Database, *, loopback: bool = False, alone: bool = False) -> None:
+        """Nothing is started before the first request. `loopback`: whoever made it serves it to this machine alone.
+        `alone`: the process has nothing else to do."""
         self.database = database
+        self._alone = alone
         self.loopback = loopback
         settings = self.settings = database.settings
         self.closing = False
         """Whether statements are not taken any more."""
         self.closing_wait_s = CLOSING_WAIT_S
         self.statement_timeout_s = settings.statement_timeout_s or STATEMENT_TIMEOUT_S
-        self.threads = Threads(settings, self.statement_timeout_s)
+        self.threads = Threads(settings, self.statement_timeout_s, alone=alone)
         self.log_ins = LogIns()
         self.costs = Costs()
         self.rates = Rates(settings.user_requests_per_s_max)
@@ -175,7 +177,7 @@ class Application:
         """Have what the first request needs; without it that request waits. After `stop` it begins anew. Raises
         InvalidSetting for a secret that is too short, ReadOnlyDatabase."""
         if self.closing:
-            self.threads = Threads(self.settings, self.statement_timeout_s)
+            self.threads = Threads(self.settings, self.statement_timeout_s, alone=self._alone)
             self.log_ins = LogIns()
             self.sockets = Hub(self)
             self.closing = False

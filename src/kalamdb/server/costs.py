@@ -64,6 +64,11 @@ class Costs:
         cost = self._of.get(shape)
         return cost is not None and not cost.rest and cost.mean_ms <= BUDGET_MS
 
+    def only_waits(self, shape: str) -> bool:
+        """Whether it takes no more of the processor than what is tried in the event loop."""
+        cost = self._of.get(shape)
+        return cost is not None and cost.mean_ms <= BUDGET_MS
+
     def note(self, shape: str, processor_ms: float) -> None:
         """Tell what it took of the processor in a thread, where it may have waited beside that."""
         cost = self._of.pop(shape, None) or Cost(min(processor_ms, 2 * BUDGET_MS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib
 import sys
 
 SWITCH_INTERVAL_S = 0.0005
@@ -20,6 +21,8 @@ def set_for_serving() -> None:
 
 
 def set_aside() -> None:
-    """Have the collector pass over all that is there by now, which stays until the end: modules, settings, catalog."""
+    """Load what the first statements would wait for, the query engine's modules, and have the collector pass over all
+    that is there by now, which stays until the end: modules, settings, catalog."""
+    importlib.import_module("kalamdb.execution.query.engine")
     gc.collect()
     gc.freeze()

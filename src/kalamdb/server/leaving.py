@@ -25,7 +25,9 @@ async def until_gone(call: Call) -> None:
         pass
 
 
-async def run_while_there(call: Call, user: str, work: Callable[[], Answer]) -> Answer:
+async def run_while_there(
+    call: Call, user: str, work: Callable[[], Answer], *, waits: bool = False
+) -> Answer:
     """Threads.run for what only reads, stopped where the client goes. Raises ClientGone then."""
     interrupt = Interrupt()
 
@@ -40,7 +42,7 @@ async def run_while_there(call: Call, user: str, work: Callable[[], Answer]) -> 
     gone = asyncio.ensure_future(until_gone(call))
     gone.add_done_callback(stop)
     try:
-        return await call.application.threads.run(user, run)
+        return await call.application.threads.run(user, run, waits=waits)
     except Exception:
         if gone.done():
             raise ClientGone from None

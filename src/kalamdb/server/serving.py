@@ -60,7 +60,7 @@ def serve(directory: str, settings: Settings, announce: Callable[[Started], None
     with listener:
         near = is_loopback(listener.getsockname()[0])
         database = databases.open(directory, settings=settings)
-        application = Application(database, loopback=near)
+        application = Application(database, loopback=near, alone=True)
         application.observers.append(log_request)
         set_aside()
         server = _Server(configuration(application, settings))

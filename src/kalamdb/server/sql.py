@@ -71,11 +71,12 @@ async def _answer(call: Call, sender: Identity, request: SqlRequest) -> None:
             return
     running = Running(call, _session_for(call, sender, request), request)
     try:
+        waits = shape is not None and costs.only_waits(shape)
         if only_reads(request.sql):
-            await run_while_there(call, sender.user, running.run)
+            await run_while_there(call, sender.user, running.run, waits=waits)
         else:
             # What writes goes on to its end: whoever has gone may count on it.
-            await application.threads.run(sender.user, running.run)
+            await application.threads.run(sender.user, running.run, waits=waits)
     except ClientGone:
         raise
     except Exception as error:

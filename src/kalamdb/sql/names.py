@@ -9,6 +9,9 @@ from kalamdb.errors import InvalidName
 
 NAME_LENGTH_MAX = 64
 RESERVED_NAMESPACES = frozenset({"system", "information_schema", "all_users"})
+CATALOGS = {None: None, "kalam": None, "all_users": "all_users"}
+"""What may stand before a namespace, and the catalog that it means. `kalam` is the database itself, as
+information_schema tells it."""
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 

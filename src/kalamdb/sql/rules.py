@@ -6,7 +6,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from kalamdb.sql.names import TableName
+from kalamdb.errors import UndefinedTable
+from kalamdb.sql.names import CATALOGS, TableName
 from kalamdb.types import DataType
 
 RawToken = tuple[int, int, int, Any]
@@ -133,13 +134,14 @@ class CommonRules(Rules):
     """Names and values: the rules of common.lark."""
 
     def table_name(self, *parts: Token) -> TableName:
-        names = [part.value for part in parts]
-        return TableName(
-            names[-1],
-            names[-2] if len(names) > 1 else None,
-            names[-3] if len(names) > 2 else None,
-            parts[0].start_pos,
-        )
+        *_, catalog, namespace, name = [None, None, *(part.value for part in parts)]
+        if catalog not in CATALOGS:
+            # Or what is written for another database would be done to this one's table of the same name.
+            raise UndefinedTable(
+                f'relation "{catalog}.{namespace}.{name}" does not exist; of other catalogs there is all_users alone',
+                position=parts[0].start_pos,
+            )
+        return TableName(name, namespace, CATALOGS[catalog], parts[0].start_pos)
 
     def type(
         self, name: Token, precision: str | None, arguments: tuple[int, ...] | None, time_zone: str | None

@@ -12,6 +12,7 @@ from kalamdb.errors import InvalidDefinition, StorageUnavailable
 from kalamdb.storage.credentials import Credentials, parse_credentials
 from kalamdb.storage.definition import Storage
 from kalamdb.storage.master_key import MasterKey
+from kalamdb.storage.pace import Pace, PacedBackend
 from kalamdb.storage.uri import FILESYSTEM, SCHEMES, StorageUri, is_within, parse_uri
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Storages:
     """The backends of one database. Safe for threads.
 
     `roots`: the directories that filesystem storages outside of the database directory must lie in; none: any.
+    `pace`: of what is written to directories.
     """
 
     def __init__(
@@ -34,8 +36,10 @@ class Storages:
         *,
         roots: tuple[str, ...] = (),
         environment: Mapping[str, str] | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self._files = files
+        self._pace = pace
         self._directory = directory
         self._roots = roots
         self.master_key = MasterKey(files, directory, os.environ if environment is None else environment)
@@ -71,8 +75,10 @@ class Storages:
         storages = list(storages)
         for storage in storages:
             if storage.place.overlaps(place):
+                # Who is lent nothing may not know which storages there are.
+                shown = f'storage "{storage.storage_id}"' if lend else "a storage"
                 raise InvalidDefinition(
-                    f'this place lies in that of storage "{storage.storage_id}" or around it; choose one beside it'
+                    f"this place lies in that of {shown} or around it; choose one beside it"
                 )
         if place.type == FILESYSTEM:
             from kalamdb.storage.filesystem import FilesystemBackend
@@ -142,7 +148,8 @@ class Storages:
             self.check_place(place)
             root = os.path.join(self._directory, place.path)
             self._check_links(storage.storage_id, place)
-            return FilesystemBackend(storage.storage_id, self._files, root, self._replacing)
+            directory = FilesystemBackend(storage.storage_id, self._files, root, self._replacing)
+            return directory if self._pace is None else PacedBackend(directory, self._pace)
         from kalamdb.storage.object_store import ObjectStoreBackend
 
         credentials = None

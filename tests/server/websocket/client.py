@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import orjson
+from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -87,12 +88,12 @@ def connected(
     served: Served, user: str | None, *, query: str = "", token: str | None = None, **options: Any
 ) -> Iterator[Client]:
     """A connection with the token of `user` in its header, and past its auth_success; without user, nothing is said."""
-    headers = {}
+    headers = Headers()
     if user is not None or token is not None:
         headers["Authorization"] = f"Bearer {token or token_of(served.db, user or '')}"
     options.setdefault("compression", None)
     options.setdefault("max_size", None)
-    headers |= options.pop("headers", {})
+    headers.update(options.pop("headers", {}))
     with connect(
         f"ws://127.0.0.1:{served.port}/v1/ws{query}",
         additional_headers=headers,

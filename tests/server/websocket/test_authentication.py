@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
+from websockets.datastructures import Headers
 from websockets.exceptions import InvalidStatus
 
 from tests.server.serving import Served, sql, token_of
@@ -138,6 +140,30 @@ def test_ws_origin(served_with: ServedWith) -> None:
             assert client.is_quiet()
 
 
+@pytest.mark.parametrize(("proxies", "wanted"), [(None, "127.0.0.1"), ("127.0.0.0/8", "203.0.113.7")])
+def test_xff_and_x_real_ip_spoof(served_with: ServedWith, proxies: str | None, wanted: str) -> None:
+    """What a connection is refused is told with the address of its peer, or of whom a proxy of ours had it from."""
+    served = served_with(trusted_proxies=proxies)
+    served.db.execute("ALTER TABLE app.notes SET ACCESS private")
+    headers = {"X-Forwarded-For": "6.6.6.6, 203.0.113.7", "X-Real-IP": "6.6.6.6", "Forwarded": "for=6.6.6.6"}
+    with connected(served, "ann", headers=headers) as client:
+        client.subscribe("SELECT * FROM app.notes")
+        assert client.receive()["code"] == "NOT_FOUND"
+
+    told = "SELECT address FROM system.audit_log WHERE actor = 'ann' AND outcome = 'denied'"
+    assert served.db.execute(told).fetchall() == [(wanted,)]
+
+
+def test_two_headers_are_one_too_many(served: Served) -> None:
+    tokens = [f"Bearer {token_of(served.db, user)}" for user in ("ann", "dora")]
+    headers = Headers([("Authorization", token) for token in tokens])
+    with connected(served, None, headers=headers) as client:
+        messages, code = client.until_closed()
+
+    assert [message["type"] for message in messages] == ["auth_error"]
+    assert code == 1008
+
+
 def test_there_is_one_path(served: Served) -> None:
     from websockets.sync.client import connect
 
@@ -254,6 +280,8 @@ def test_a_log_out_while_a_token_is_looked_at_is_not_missed(
         found = await identity_of(token)
         if token == made.access_token.text:
             door.log_out(made.refresh_token.text, "192.0.2.1")
+            # Who is told of ends has been told when this goes on.
+            await asyncio.sleep(0)
         return found
 
     monkeypatch.setattr(application, "identity_of", slow_identity_of)

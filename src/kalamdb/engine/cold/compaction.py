@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kalamdb.engine.cold.groups import Ready, committed_place, small_and_large, work_in_groups
 from kalamdb.engine.cold.places import ColdPlace
 from kalamdb.engine.cold.removal import remove_leftovers
 from kalamdb.engine.cold.tier import ColdTier, LoadedPartition
 from kalamdb.engine.jobs import JobContext
-from kalamdb.engine.segments import Manifest, commit, merge
-from kalamdb.errors import StorageConflict, StorageOutcomeUnknown, StorageUnavailable
+from kalamdb.engine.segments import Found, Manifest, SegmentInfo, SegmentWriter, commit, merge
+from kalamdb.errors import Error, StorageConflict, StorageOutcomeUnknown, StorageUnavailable
 from kalamdb.schema import TableSchema
 
 if TYPE_CHECKING:
@@ -25,75 +26,137 @@ _EPOCH_MS = 1_704_067_200_000
 
 def compact_table(tier: ColdTier, schema: TableSchema, context: JobContext) -> str:
     """Compact what of a table has more than a base, or tombstones past their retention; what the job's result says."""
+    places = [place for _, place in sorted(tier.places.of_table(schema.table_id).items())]
     compacted = rows = size = 0
-    for _, place in sorted(tier.places.of_table(schema.table_id).items()):
-        context.check()
-        ended = compact_partition(tier, schema, place, context)
-        if ended is not None:
-            compacted += 1
-            rows += ended.rows
-            size += ended.bytes
-            context.progress(rows, size)
+    for ended in compact_places(tier, schema, places, context):
+        compacted += 1
+        rows += ended.rows
+        size += ended.bytes
+        context.progress(rows, size)
     if compacted:
         # For who reads beside this process: versions that it shows may be gone from the segments now.
         tier.checkpoint()
     return f"compacted {compacted} partition(s)"
 
 
-def compact_partition(
-    tier: ColdTier, schema: TableSchema, place: ColdPlace, context: JobContext
-) -> ColdPlace | None:
-    """Put a partition's segments together; None where there was nothing to gain, or a transaction that is open sees
-    what would be dropped. It is not waited for for ever: with four times as many segments it is refused what is gone.
+def compact_places(
+    tier: ColdTier, schema: TableSchema, places: Sequence[ColdPlace], context: JobContext
+) -> Iterator[ColdPlace]:
+    """Put the segments of each partition together, and give its new place, where there is something to gain and no
+    transaction that is open sees what would be dropped. It is not waited for for ever: with four times as many segments
+    it is refused what is gone.
 
     The manifest is the commit point. The files it no longer names stay for readers that know them: the next compaction
     that finds them past their grace time removes them.
     """
-    partition = place.partition.encode()
-    backend = tier.backend(place.storage_id)
-    loaded = tier.remember(place, tier.require_manifest(place))
-    # After the look at the manifest: where that is lost, no segment is a leftover.
-    remove_leftovers(tier, place)
-    expired = expired_sequence(tier, schema)
-    if loaded.manifest is None or not _worth_it(loaded, expired, tier.segment_bytes_max):
-        return None
-    if _is_needed(loaded, tier.oldest_snapshot()) and not has_many_segments(place, tier.segment_bytes_max, 4):
-        return None
-    # No version above this one is lost, so that snapshots from here on find all they show.
-    complete_from = tier.engine.snapshot()
-    sources = [_rows(tier, loaded, number, schema) for number in range(len(loaded.segments))]
-    writer = tier.writer(schema)
-    merged = merge(sources, schema.primary_key, expired_seq=expired)
-    made = writer.write(backend, place.folder, merged, iter(tier.engine.store.durable_snowflake_id, None))
-    context.check()
-    new = loaded.manifest.following(tuple(made), schema_version=schema.version)
-    with tier.gate.passed():
-        try:
-            committed = commit(backend, place.folder, loaded.found, new)
-        except (StorageConflict, StorageOutcomeUnknown):
-            committed = tier.find_manifest(place)
-            if committed.manifest is None or committed.manifest.segments != new.segments:
-                raise
-            committed = commit(backend, place.folder, committed, again(committed.manifest))
-    manifest = committed.manifest
-    assert manifest is not None
-    for info in made:
-        tier.complete_from[f"{place.folder}/{info.file}"] = complete_from
-    ended = replace(
-        place,
-        generation=manifest.generation,
-        watermark=manifest.watermark,
-        segments=len(made),
-        rows=sum(info.rows for info in made),
-        bytes=sum(info.size_bytes for info in made),
-    )
-    tier.places.write([ended], tier.now())
-    tier.remember(ended, committed)
-    tier.tell(place.table_id, partition)
-    # From here on their time counts. What has happened stays so, whether or not the storage goes on answering.
-    with contextlib.suppress(StorageUnavailable):
-        remove_leftovers(tier, ended)
-    return ended
+    numbers = iter(tier.engine.store.durable_snowflake_id, None)
+    compaction = _Compaction(tier, schema, tier.writer(schema), expired_sequence(tier, schema), numbers)
+    for ended in _compacted(compaction, places, context):
+        tier.places.write(ended, tier.now())
+        for place in ended:
+            tier.tell(place.table_id, place.partition.encode())
+            # From here on the time of what it left over counts. What has happened stays so, whether or not the storage
+            # goes on answering.
+            with contextlib.suppress(StorageUnavailable):
+                remove_leftovers(tier, place)
+            yield place
+
+
+def _compacted(
+    compaction: _Compaction, places: Sequence[ColdPlace], context: JobContext
+) -> Iterator[list[ColdPlace]]:
+    """The new places of partitions that were compacted, some at a time. What was begun is ended, and given, before
+    anything is raised."""
+    groups, alone = small_and_large(compaction.tier, ((place, place.rows) for place in places))
+    yield from work_in_groups(compaction, groups, context)
+    for place in alone:
+        context.check()
+        ended = compaction.alone(place, context)
+        if ended is not None:
+            yield [ended]
+
+
+@dataclass(frozen=True, slots=True)
+class _Compaction:
+    """What the compaction of each partition of a table goes by, and the work itself: see Work."""
+
+    tier: ColdTier
+    schema: TableSchema
+    writer: SegmentWriter
+    expired: int
+    """Tombstones up to this sequence number are dropped."""
+    numbers: Iterator[int]
+    """Of the segments' files."""
+
+    def ready(self, place: ColdPlace, found: Found) -> Ready | None:
+        """See Work.ready."""
+        rows = self._rows(place, found)
+        if rows is None:
+            return None
+        complete_from = self.tier.engine.snapshot()
+        ready = Ready(place, found, list(self.writer.encode(rows, self.numbers)))
+        self._complete(place, ready.infos, complete_from)
+        return ready
+
+    def following(self, ready: Ready) -> Manifest | None:
+        """See Work.following."""
+        return self._following(ready.found, ready.infos)
+
+    def committed(self, ready: Ready, found: Found) -> ColdPlace:
+        """See Work.committed."""
+        return committed_place(self.tier, ready.place, found)
+
+    def overtaken(self, ready: Ready, failure: Error) -> ColdPlace | None:
+        """See Work.overtaken. Whatever came first, it is ours or nothing is done."""
+        found = self.tier.find_manifest(ready.place)
+        if found.manifest is None or found.manifest.segments != tuple(ready.infos):
+            raise failure
+        backend = self.tier.backend(ready.place.storage_id)
+        return self.committed(ready, commit(backend, ready.place.folder, found, again(found.manifest)))
+
+    def alone(self, place: ColdPlace, context: JobContext) -> ColdPlace | None:
+        """Compact one partition, whatever its size; None where that is not to be done."""
+        backend = self.tier.backend(place.storage_id)
+        found = self.tier.require_manifest(place)
+        rows = self._rows(place, found)
+        if rows is None:
+            return None
+        complete_from = self.tier.engine.snapshot()
+        made = self.writer.write(backend, place.folder, rows, self.numbers)
+        self._complete(place, made, complete_from)
+        ready = Ready(place, found, [(info, b"") for info in made])
+        context.check()
+        with self.tier.gate.passed():
+            try:
+                new = self._following(found, made)
+                return self.committed(ready, commit(backend, place.folder, found, new))
+            except (StorageConflict, StorageOutcomeUnknown) as failure:
+                return self.overtaken(ready, failure)
+
+    def _complete(self, place: ColdPlace, made: Iterable[SegmentInfo], sequence: int) -> None:
+        # No version above this one is lost, so that snapshots from here on find all they show.
+        for info in made:
+            self.tier.complete_from[f"{place.folder}/{info.file}"] = sequence
+
+    def _rows(self, place: ColdPlace, found: Found) -> Iterator[pa.RecordBatch] | None:
+        """Its rows without what goes, or None: see compact_places."""
+        loaded = self.tier.remember(place, found)
+        # After the look at the manifest: where that is lost, no segment is a leftover.
+        remove_leftovers(self.tier, place)
+        if loaded.manifest is None or not _worth_it(loaded, self.expired, self.tier.segment_bytes_max):
+            return None
+        if _is_needed(loaded, self.tier.oldest_snapshot()) and not has_many_segments(
+            place, self.tier.segment_bytes_max, 4
+        ):
+            return None
+        sources = [
+            _segment_rows(self.tier, loaded, number, self.schema) for number in range(len(loaded.segments))
+        ]
+        return merge(sources, self.schema.primary_key, expired_seq=self.expired)
+
+    def _following(self, found: Found, made: Sequence[SegmentInfo]) -> Manifest:
+        assert found.manifest is not None
+        return found.manifest.following(tuple(made), schema_version=self.schema.version)
 
 
 def again(manifest: Manifest) -> Manifest:
@@ -136,7 +199,7 @@ def _worth_it(loaded: LoadedPartition, expired: int, segment_bytes_max: int) -> 
     return 2 * len(infos) > 3 * needed
 
 
-def _rows(
+def _segment_rows(
     tier: ColdTier, loaded: LoadedPartition, number: int, schema: TableSchema
 ) -> Iterator[pa.RecordBatch]:
     """A segment's rows as the table's present schema has them."""
