@@ -183,13 +183,10 @@ def _equalities(tokens: Tokens, parameters: Sequence[object]) -> list[tuple[int,
     """The `=` of `column = literal` among the conditions of each ON, and of each WHERE of a subquery."""
     found = []
     for i in range(1, tokens.count - 1):
-        clause = tokens.clause[i]
-        if not tokens.is_operator(i, "=") or clause not in _CLAUSES:
-            continue
-        if clause == "where" and tokens.opener[i] < 0:
+        if not tokens.is_operator(i, "=") or not _feeds_clause(tokens, i):
             continue
         left, right = _sole_operand(tokens, i, -1), _sole_operand(tokens, i, 1)
-        if left is None or right is None or not _is_condition(tokens, i):
+        if left is None or right is None:
             continue
         if (_is_column(tokens, left) and _is_known(tokens, right, parameters)) or (
             _is_column(tokens, right) and _is_known(tokens, left, parameters)
@@ -244,6 +241,22 @@ def _is_known(tokens: Tokens, operand: tuple[int, int], parameters: Sequence[obj
         number = int(tokens.values[first])  # type: ignore[call-overload]
         return number < len(parameters) and parameters[number] is not None
     return tokens.kinds[first] != WORD or tokens.is_word(first, "true", "false")
+
+
+def _feeds_clause(tokens: Tokens, i: int) -> bool:
+    """Whether it is one of the conditions of an ON, or of the WHERE of a subquery, brackets around them or not."""
+    while _is_condition(tokens, i):
+        opening, clause = tokens.opener[i], tokens.clause[i]
+        if clause in _CLAUSES:
+            return clause == "on" or opening >= 0
+        if (
+            clause != ""
+            or opening < 1
+            or not (tokens.is_operator(opening - 1, "(") or tokens.is_word(opening - 1, "and", *_CLAUSES))
+        ):
+            return False
+        i = opening
+    return False
 
 
 def _is_condition(tokens: Tokens, i: int) -> bool:
