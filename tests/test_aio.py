@@ -56,6 +56,24 @@ def test_a_transaction_commits_at_its_end_and_rolls_back_with_an_exception() -> 
     run(work)
 
 
+def test_rows_are_streamed_batch_by_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kalamdb.execution.row_pages.PAGE_ROWS", 10)
+
+    async def work(db: aio.Database) -> None:
+        await db.executemany("INSERT INTO notes VALUES (?)", [(number,) for number in range(35)])
+        sizes = []
+        async for batch in db.stream("SELECT * FROM notes WHERE id >= ?", [5]):
+            sizes.append(batch.num_rows)
+            await db.execute("DELETE FROM notes")
+        assert sum(sizes) == 30
+        assert max(sizes) <= 10
+        with pytest.raises(errors.UndefinedTable):
+            async for _ in db.stream("SELECT * FROM nowhere"):
+                pass
+
+    run(work)
+
+
 def test_a_cancelled_task_rolls_its_transaction_back() -> None:
     async def work(db: aio.Database) -> None:
         session = db.session("ann", role="service")

@@ -78,6 +78,8 @@ def test_it_changes_nothing_and_refuses_to(owner, directory):
             "UPDATE app.notes SET body = 'x' WHERE id = 1",
             "DELETE FROM app.notes",
             "BEGIN",
+            "SELECT SNOWFLAKE_ID()",
+            "SELECT SNOWFLAKE_ID() AS id WHERE TRUE",
         ):
             with pytest.raises(ReadOnlyDatabase, match="without read_only"):
                 session.execute(sql)

@@ -20,6 +20,8 @@ from kalamdb.errors import Error
 from kalamdb.interrupts import Interrupt
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from kalamdb import database
     from kalamdb import session as sessions
     from kalamdb.live import Subscription
@@ -65,6 +67,14 @@ class Session:
         if result is not None:
             return result
         return await self._in_thread(lambda: self.behind.execute(sql, parameters))
+
+    async def stream(
+        self, sql: str, parameters: Sequence[Any] | None = None
+    ) -> AsyncIterator[pa.RecordBatch]:
+        """The rows of one query as Arrow, batch by batch; as Session.stream."""
+        reader = await self._in_thread(lambda: self.behind.stream(sql, parameters))
+        while (batch := await self._in_thread(lambda: next(reader, None))) is not None:
+            yield batch
 
     async def execute_each(self, sql: str, parameters: Sequence[Any] | None = None) -> AsyncIterator[Result]:
         """The result of each statement when it has ended; as Session.execute_each."""

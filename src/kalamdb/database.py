@@ -50,6 +50,8 @@ from kalamdb.settings import Settings, load_settings
 from kalamdb.storage import Pace, Storages
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from kalamdb.auth.front_door import FrontDoor
     from kalamdb.auth.identity import Identity
     from kalamdb.engine.cold import ColdTier
@@ -61,7 +63,7 @@ if TYPE_CHECKING:
     from kalamdb.live import LiveQueries, Subscription
     from kalamdb.schema import TableSchema
     from kalamdb.server import Application
-    from kalamdb.sql.query import SimpleSelect
+    from kalamdb.sql.query import SimpleQuery
 
 Answer = TypeVar("Answer")
 MEMORY = ":memory:"
@@ -174,7 +176,7 @@ class Database:
         self._reopening = threading.Lock()
         self._jobs: JobRunner | None = None
         self._policies: PolicySchedule | None = None
-        self.select_plans: dict[tuple[SimpleSelect, str], Plan] = {}
+        self.select_plans: dict[tuple[SimpleQuery, str], Plan] = {}
         """Plans of simple SELECTs by statement and namespace (execution.simple_select)."""
         self.write_plans = WritePlans(self)
         self.writes_left = WRITES_BETWEEN_LOOKS
@@ -651,6 +653,10 @@ class Database:
     def execute(self, sql: str, parameters: Sequence[Any] | None = None) -> Result:
         """Run SQL as root. See Session.execute."""
         return self._root.execute(sql, parameters)
+
+    def stream(self, sql: str, parameters: Sequence[Any] | None = None) -> pa.RecordBatchReader:
+        """Run one query as root, its rows as Arrow, batch by batch. See Session.stream."""
+        return self._root.stream(sql, parameters)
 
     def executemany(self, sql: str, rows: Sequence[Sequence[Any]]) -> Result:
         """Run one statement as root for every row of parameters. See Session.executemany."""

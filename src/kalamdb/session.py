@@ -43,9 +43,11 @@ from kalamdb.sql.parser import (
     split_statements,
 )
 from kalamdb.sql.parser import simple_select as find_simple_select
-from kalamdb.sql.query import SimpleSelect
+from kalamdb.sql.query import SimpleQuery, SimpleSelect
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from kalamcore.changes import Waker
     from kalamdb.catalog.catalog import Catalog
     from kalamdb.database import Database
@@ -179,6 +181,32 @@ class Session:
         if scan is not None and plan is None:
             database.write_plans.of(self, sql, scan, statement.parsed.statement)
         return result
+
+    def stream(self, sql: str, parameters: Sequence[Any] | None = None) -> pa.RecordBatchReader:
+        """Run one query, and give its rows as Arrow, batch by batch, which is how more than memory holds is read.
+
+        Of one table with plain columns and comparisons, without ORDER BY and LIMIT, and outside of a transaction, the
+        rows are read as they are asked for, all of them as they were when this was called; of any other query they
+        are made first. UUID and JSON are text. Raises as execute, also while it is read; SerializationFailure where
+        whoever reads waited so long (transaction_timeout_s) that what it reads was compacted away.
+        """
+        found = self.row_pages(sql, parameters)
+        return self.execute(sql, parameters).arrow_reader() if found is None else found
+
+    def row_pages(self, sql: str, parameters: Sequence[Any] | None = None) -> pa.RecordBatchReader | None:
+        """The same where the rows are read as they are asked for; else None, and nothing has happened."""
+        from kalamdb.execution.row_pages import row_pages
+
+        self._database.check_open()
+        self._keep_rights()
+        statements = split_statements(sql)
+        if len(statements) != 1 or self._transaction is not None:
+            return None
+        scan = scan_statement(statements[0])
+        simple = find_simple_select(scan, statements[0])
+        if not isinstance(simple, SimpleSelect):
+            return None
+        return row_pages(self, simple, parameters, scan.literals if simple.literals else ())
 
     def execute_at_once(
         self, sql: str, parameters: Sequence[Any] | None = None, *, within_s: float
@@ -435,7 +463,7 @@ class Session:
                 transaction.used_at = time.monotonic()
 
     def _answer_inside(
-        self, simple: SimpleSelect, parameters: Sequence[Any] | None, literals: Sequence[Any], started: int
+        self, simple: SimpleQuery, parameters: Sequence[Any] | None, literals: Sequence[Any], started: int
     ) -> Result | None:
         """The core's answer to a simple SELECT as the open transaction sees it; None where it has none."""
         with self._lock:
@@ -759,7 +787,7 @@ class Statement:
         self.scan: Scan = scan_statement(sql) if scan is None else scan
         self._plan: write_plan.WritePlan | None = None
         self.parsed: ParsedStatement = parse(self.scan, sql)
-        self.simple: SimpleSelect | None = None
+        self.simple: SimpleQuery | None = None
         self._read: simple_select.Plan | None = None
         self._rights: Rights | None = None
         """With which it was read: with the same, and by the same catalog, it may be read again."""

@@ -11,7 +11,6 @@ import dataclasses
 import difflib
 import os
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -318,7 +317,10 @@ class Settings:
         64 * KIB, _size(KIB, 16 * MIB), "size of a request's headers and query together"
     )
     result_bytes_max: int = _setting(
-        64 * MIB, _size(KIB), "size of the rows that one request may be answered over HTTP"
+        64 * MIB,
+        _size(KIB),
+        "size of the rows that one request may be answered over HTTP; what is read while it is sent, in Arrow, may be "
+        "more",
     )
     user_requests_per_s_max: int | None = _setting(
         1000, _whole_or_none(1, 1_000_000), "requests a second of each user; none = no limit"
@@ -504,6 +506,9 @@ def settings_and_sources(
 
 
 def _read_file(path: Path) -> dict[str, object]:
+    # Most settings come from no file.
+    import tomllib
+
     try:
         with path.open("rb") as file:
             return tomllib.load(file)

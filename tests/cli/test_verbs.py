@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
@@ -60,6 +61,30 @@ def test_shells_get_what_completes_words(kalam, shell: str) -> None:
     assert "_KALAM_COMPLETE" in kalam("completions", shell, db=None).stdout
 
 
+@pytest.mark.parametrize(
+    "words", ["kalam import t ", "kalam export t ", "kalam -f ", "kalam restore /x ", "kalam --db "]
+)
+def test_names_of_files_are_completed(kalam, words: str) -> None:
+    """The shell of the system is told that a file, or a directory, may stand there."""
+    from click.shell_completion import BashComplete
+
+    from kalamdb.cli.kalam import kalam as command
+
+    completing = BashComplete(command, {}, "kalam", "_KALAM_COMPLETE")
+    found = completing.get_completions(words.split()[1:], "")
+
+    assert [one.type for one in found] in (["file"], ["dir"])
+
+
+def test_ctrl_c_where_something_is_asked_ends_the_command_as_ctrl_c_does(kalam, monkeypatch) -> None:
+    def interrupted(user: str) -> str:
+        raise click.Abort
+
+    monkeypatch.setattr("kalamdb.cli.users._new_password", interrupted)
+
+    assert kalam("users", "password", "root").exit_code == 130
+
+
 def test_commands_ask_for_a_database(kalam) -> None:
     done = kalam("export", "t", "-", db=None)
 
@@ -70,8 +95,6 @@ def test_commands_ask_for_a_database(kalam) -> None:
 def test_every_command_option_and_preference_is_in_the_documents() -> None:
     from dataclasses import fields
 
-    import click
-
     from kalamdb.cli.kalam import kalam
     from kalamdb.cli.output import FORMATS
     from kalamdb.cli.preferences import Preferences
@@ -80,7 +103,10 @@ def test_every_command_option_and_preference_is_in_the_documents() -> None:
     text = (ROOT / "docs" / "shell.md").read_text(encoding="utf-8")
     everywhere = text + (ROOT / "docs" / "server.md").read_text(encoding="utf-8")
     missing = []
-    for name, command in kalam.commands.items():
+    context = click.Context(kalam)
+    for name in kalam.list_commands(context):
+        command = kalam.get_command(context, name)
+        assert command is not None
         commands = command.commands.items() if isinstance(command, click.Group) else [("", command)]
         for part, one in commands:
             if f"`kalam {name}" not in everywhere or part not in text:

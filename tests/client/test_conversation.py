@@ -213,6 +213,19 @@ def test_rows_in_arrow_come_as_they_are_read(clean: Served) -> None:
             client.execute("DELETE FROM notes", arrow=True)
 
 
+def test_a_stream_has_the_rows_of_one_moment(clean: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kalamdb.execution.row_pages.PAGE_ROWS", 1000)
+    with Client(clean.url, token=token_of(clean.db, "ann"), namespace="app") as client:
+        client.insert("notes", [{"id": number, "body": "x" * 400} for number in range(5000)])
+        reader = client.stream("SELECT id, body FROM notes WHERE id >= ?", [10])
+        seen = next(reader).num_rows
+        client.execute("DELETE FROM notes")
+        assert reader.schema.names == ["id", "body"]
+        assert seen + sum(batch.num_rows for batch in reader) == 4990
+        with pytest.raises(errors.UndefinedTable):
+            client.stream("SELECT * FROM nowhere")
+
+
 def test_after_close_nothing_is_sent(make: Any, served: Served) -> None:
     client = make(served.url, token=token_of(served.db, "ann"))
     client.close()

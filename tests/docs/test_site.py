@@ -59,8 +59,10 @@ def texts(site: Path) -> dict[str, str]:
 
 def commands(group: click.Group, before: str = "kalam") -> list[str]:
     found = []
-    for name, command in group.commands.items():
-        if not command.hidden:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if command is not None and not command.hidden:
             found.append(f"{before} {name}")
             if isinstance(command, click.Group):
                 found += commands(command, f"{before} {name}")

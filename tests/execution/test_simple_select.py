@@ -319,14 +319,17 @@ def prove(seed: int, queries: int) -> Counter[str]:
     return Counter(answered)
 
 
-@seeded(SEED)
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.data())
-def test_both_roads_give_the_same(world: kalamdb.Database, data: st.DataObject) -> None:
-    compare_both_roads(world, data)
+def test_both_roads_give_the_same(world: kalamdb.Database) -> None:
+    @seeded(SEED)
+    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.data())
+    def compare(data: st.DataObject) -> None:
+        compare_both_roads(world, data)
 
+    answered.clear()
+    compare()
 
-def test_most_of_them_were_answered_natively() -> None:
+    # Most of them, or it would prove little.
     assert answered["native"] > 0.4 * answered.total()
 
 

@@ -54,6 +54,11 @@ class Process:
         self._process.kill()
         self._process.communicate()
 
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self._process.pid
+
     def client(self, user: str | None = None, password: str = PASSWORD, verify: Any = PLAIN) -> httpx.Client:
         """A client, logged in as `user`."""
         headers = {}

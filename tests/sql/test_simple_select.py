@@ -7,15 +7,21 @@ from kalamdb.sql.parser import StatementCache, scan_statement
 from kalamdb.sql.query import (
     AggregateItem,
     AllColumns,
+    Call,
     Column,
     ColumnItem,
     Combined,
     Comparison,
+    ConstantItem,
+    ConstantSelect,
     InList,
     IsNull,
+    Minus,
     Negated,
+    Operation,
     Ordering,
     Prefix,
+    SimpleQuery,
     SimpleSelect,
     Value,
 )
@@ -24,7 +30,7 @@ from kalamdb.sql.simple_select import recognise
 
 def read(sql: str) -> SimpleSelect:
     found = recognise(scan_statement(sql), sql)
-    assert found is not None, sql
+    assert isinstance(found, SimpleSelect), sql
     return found
 
 
@@ -48,7 +54,11 @@ def name(column: str) -> Column:
         "SELECT a::TEXT FROM t",
         "SELECT session_user FROM t",
         "SELECT current_timestamp FROM t",
-        "SELECT 1",
+        "SELECT 1 two",
+        "SELECT 1 = 1",
+        "SELECT 1 WHERE TRUE",
+        "SELECT lower('A')",
+        "SELECT now",
         "SELECT * FROM a.b.t",
         "SELECT * FROM t, u",
         "SELECT * FROM t JOIN u ON t.a = u.a",
@@ -154,10 +164,26 @@ def test_aggregates_are_named_as_they_are_written() -> None:
     )
 
 
+def test_values_without_a_from_are_trees_of_their_text() -> None:
+    sql = "SELECT 1 - -2 * ? AS x, NOW ( ), 'it''s' || $2"
+    found = recognise(scan_statement(sql.replace("?", "$1")), sql.replace("?", "$1"))
+    assert isinstance(found, ConstantSelect)
+    assert (found.parameters, found.literals) == (2, True)
+    product = Operation("*", Minus(Value(GIVEN, 2, False)), Value(PARAMETER, 0, False))
+    text = Operation("||", Value(GIVEN, "it's", False), Value(PARAMETER, 1, False))
+    assert found.items == (
+        ConstantItem(Operation("-", Value(GIVEN, 1, False), product), "x"),
+        ConstantItem(Call("now"), "now"),
+        ConstantItem(text, "'it''s' || $2"),
+    )
+    assert found.stands_for(found.text)
+    assert not found.stands_for(found.text.lower())
+
+
 def test_texts_of_one_shape_share_a_tree() -> None:
     cache = StatementCache()
 
-    def simple(sql: str) -> SimpleSelect | None:
+    def simple(sql: str) -> SimpleQuery | None:
         return cache.simple(scan_statement(sql), sql)
 
     first = simple("SELECT a FROM t WHERE b = 1")

@@ -52,7 +52,7 @@ std::string encode_file_header(const FileHeader& header) {
 }
 
 FileHeader decode_file_header(const std::string& path, std::string_view bytes) {
-    const std::string remedy = "; `kalamdb repair` tells what can be saved without it, a backup has the rest";
+    const std::string remedy = "; `kalam repair` tells what can be saved without it, a backup has the rest";
     if (bytes.size() < file_header_bytes) {
         throw Corruption(path, bytes.size(), "a log file ends inside its header" + remedy);
     }

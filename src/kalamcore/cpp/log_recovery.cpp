@@ -27,11 +27,10 @@ bool proven_durable(std::string_view bytes, std::size_t from, std::uint64_t salt
 
 [[noreturn]] void refuse(const std::string& path, std::uint64_t offset, std::uint64_t lsn,
                          const std::string& why) {
-    throw Corruption(
-        path, offset,
-        "log record " + std::to_string(lsn) + " does not verify, and " + why +
-            "; restore a backup, or run `kalamdb repair`, which says what it would drop before it "
-            "drops anything");
+    throw Corruption(path, offset,
+                     "log record " + std::to_string(lsn) + " does not verify, and " + why +
+                         "; restore a backup, or run `kalam repair`, which says what it would drop before it "
+                         "drops anything");
 }
 
 }  // namespace
@@ -63,7 +62,7 @@ LogReplay replay_log(FileSystem& files, const std::string& directory, const Log:
         if (index > 0 && numbers[index] != numbers[index - 1] + 1) {
             throw Corruption(directory + "/" + file_name(numbers[index - 1] + 1), 0,
                              "a file of the log is missing, and later ones are there; put it back, restore a "
-                             "backup, or run `kalamdb repair`, which says what it would drop");
+                             "backup, or run `kalam repair`, which says what it would drop");
         }
         const std::unique_ptr<File> file = files.open(path, OpenMode::read);
         std::string bytes(file_header_bytes, '\0');
@@ -80,7 +79,7 @@ LogReplay replay_log(FileSystem& files, const std::string& directory, const Log:
                 path, 48,
                 "this log file was written behind another one than " + file_name(numbers[index - 1]) +
                     "; one of the two is of another time or another database: put the right one "
-                    "back, restore a backup, or run `kalamdb repair`, which says what it would drop");
+                    "back, restore a backup, or run `kalam repair`, which says what it would drop");
         }
         replay.known_durable_lsn = std::max(replay.known_durable_lsn, headers.back().known_durable_lsn);
     }

@@ -26,7 +26,11 @@ _OPTIONS = (
         "--user", "-u", help="As whom, or KALAM_USER: any user of a directory; who logs in to a server."
     ),
     click.option(
-        "--db", "-d", metavar="DIR|URL", help="The database: a directory or a server's URL; or KALAM_DB."
+        "--db",
+        "-d",
+        metavar="DIR|URL",
+        type=click.Path(readable=False),
+        help="The database: a directory or a server's URL; or KALAM_DB.",
     ),
 )
 NAMES = ("db", "user", "token", "namespace", "read_only")

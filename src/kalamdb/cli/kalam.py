@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from kalamdb.cli.backup import backup, restore
-from kalamdb.cli.bench import bench
-from kalamdb.cli.check import check, repair
 from kalamdb.cli.choosing_database import database_options
-from kalamdb.cli.completions import completions
 from kalamdb.cli.entry import USAGE_ERROR
-from kalamdb.cli.export import export
-from kalamdb.cli.loading import import_file
-from kalamdb.cli.log_in import login, logout
-from kalamdb.cli.serve import serve
-from kalamdb.cli.settings import settings
-from kalamdb.cli.sql.command import run_sql, sql, sql_options
-from kalamdb.cli.users import users
+from kalamdb.cli.sql.command import run_sql, sql_options
 from kalamdb.errors import Error, InvalidSetting, NotSupportedError
 from kalamdb.version import __version__
 
@@ -30,8 +22,39 @@ CLOSED_PIPE = 141
 """As a shell tells of a process that SIGPIPE ended."""
 
 
+_COMMANDS: Mapping[str, tuple[str, str]] = {
+    "backup": ("backup", "backup"),
+    "bench": ("bench", "bench"),
+    "check": ("check", "check"),
+    "completions": ("completions", "completions"),
+    "export": ("export", "export"),
+    "import": ("loading", "import_file"),
+    "login": ("log_in", "login"),
+    "logout": ("log_in", "logout"),
+    "repair": ("check", "repair"),
+    "restore": ("backup", "restore"),
+    "serve": ("serve", "serve"),
+    "settings": ("settings", "settings"),
+    "sql": ("sql.command", "sql"),
+    "users": ("users", "users"),
+}
+"""Module and function. One that is not asked for is not imported: all of them take longer than most of them run."""
+
+
 class _Commands(click.Group):
     """Errors of kalamdb end a command with their message, and not with a traceback."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Their names."""
+        return list(_COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """The command of a name, if there is one."""
+        if name not in _COMMANDS:
+            return None
+        module, function = _COMMANDS[name]
+        found: click.Command = getattr(importlib.import_module(f"kalamdb.cli.{module}"), function)
+        return found
 
     def invoke(self, context: click.Context) -> Any:
         """Run the command that the arguments name."""
@@ -39,7 +62,8 @@ class _Commands(click.Group):
             return super().invoke(context)
         except BrokenPipeError:
             _end_quietly()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, click.Abort):
+            # Abort: while something was asked.
             click.echo("", err=True)
             context.exit(INTERRUPTED)
         except Error as error:
@@ -72,9 +96,3 @@ def kalam(context: click.Context, /, **options: Any) -> None:
             click.echo(context.get_help())
             context.exit(USAGE_ERROR)
         run_sql(None, options)
-
-
-for command in (
-    backup, bench, check, completions, export, import_file, login, logout, repair, restore, serve, settings, sql, users,
-):  # fmt: skip
-    kalam.add_command(command)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -46,12 +45,16 @@ def load_preferences() -> Preferences:
     """The preferences of this user; the defaults where there is no file. Raises InvalidSetting."""
     path = configuration_folder() / "config.toml"
     try:
-        with path.open("rb") as file:
-            given = tomllib.load(file)
+        text = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return Preferences()
     except OSError as error:
         raise InvalidSetting(f"{path} cannot be read: {error.strerror}") from None
+    # Most have no such file.
+    import tomllib
+
+    try:
+        given = tomllib.loads(text.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidSetting(f"{path} is no TOML: {error}") from None
     known = {field.name: field.default for field in fields(Preferences)}

@@ -54,9 +54,7 @@ def list_users(form: str, target: Target) -> None:
     connection = open_connection(target)
     try:
         answer = connection.execute("SHOW USERS")[-1]
-        pieces = FORMATS[form].pieces
-        assert pieces is not None
-        for piece in pieces(answer, Look(expanded="off")):
+        for piece in FORMATS[form].pieces(answer, Look(expanded="off")):
             click.echo(piece, nl=False)
     finally:
         connection.close()

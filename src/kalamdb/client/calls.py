@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -140,4 +139,6 @@ def encoded(parameters: Sequence[Any]) -> list[Any]:
 
 def pause_before(tries: int) -> float:
     """How long to wait before the next try, in seconds: each time about twice as long."""
+    import random
+
     return min(PAUSE_S_MAX, PAUSE_S_MIN * float(2 ** min(tries, 10))) * random.uniform(0.5, 1.0)

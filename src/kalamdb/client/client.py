@@ -23,6 +23,7 @@ from kalamdb.client.tls import Path, tls_context
 from kalamdb.errors import Error
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from websockets.sync.client import ClientConnection
 
     from kalamdb.client.result import Result
@@ -125,6 +126,11 @@ class Client:
         and ServerTimeout among them.
         """
         return self._run(self._calls.execute(sql, parameters, arrow=arrow))
+
+    def stream(self, sql: str, parameters: Sequence[Any] | None = None) -> pa.RecordBatchReader:
+        """The rows of one SELECT, SHOW or DESCRIBE as Arrow, batch by batch as they come, which is how more than memory
+        holds is read; needs pyarrow. Raises as execute, also while it is read."""
+        return self.execute(sql, parameters, arrow=True).arrow_reader()
 
     def execute_each(self, sql: str, parameters: Sequence[Any] | None = None) -> Iterator[Result]:
         """The result of each statement, in order; behind those that succeeded, what the next one raised. All of them

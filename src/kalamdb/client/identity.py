@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import email.utils
 import time
 from typing import Any
 
@@ -87,5 +86,7 @@ def _left_s(expires_at: str, date: str | None) -> float:
     now = datetime.datetime.now(datetime.UTC)
     if date is not None:
         with contextlib.suppress(ValueError, TypeError):
-            now = email.utils.parsedate_to_datetime(date)
+            from email.utils import parsedate_to_datetime
+
+            now = parsedate_to_datetime(date)
     return max(0.0, (datetime.datetime.fromisoformat(expires_at) - now).total_seconds())

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from kalamdb.client.json_text import loads
 from kalamdb.errors import ConnectionLost, InterfaceError, InvalidValue
-from kalamdb.preview import Preview, html_message, html_table, text_table
 from kalamdb.protocol import cell_decoder, decode_data_type
 from kalamdb.types import DataType, TypeName
 
@@ -141,10 +140,14 @@ class Result:
         """The first and last rows, whatever was fetched, as a table of text."""
         if not self.columns:
             return f"<Result: {self.message}>"
+        from kalamdb.preview import Preview, text_table
+
         return text_table(Preview.of(self.columns, self._types, self._rows(), self.took_ms))
 
     def _repr_html_(self) -> str:
         """The same as HTML, which notebooks show."""
+        from kalamdb.preview import Preview, html_message, html_table
+
         if not self.columns:
             return html_message(self.message or "")
         return html_table(Preview.of(self.columns, self._types, self._rows(), self.took_ms))
@@ -232,6 +235,8 @@ class ArrowResult(Result):
 
     def _repr_html_(self) -> str:
         """The same as HTML."""
+        from kalamdb.preview import html_message
+
         return html_message(repr(self))
 
 

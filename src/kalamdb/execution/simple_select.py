@@ -1,4 +1,5 @@
-"""Simple SELECTs without the query engine: planned once for each schema version, answered by the core.
+"""Simple SELECTs without the query engine: planned once for each schema version, answered by the core; those without a
+FROM by execution.constant_select.
 
 The core answers only where it gives what the query engine would give: the same rows, names and types. Everything else,
 and whatever is an error, is left to the query engine, so that there is one place that says what is wrong.
@@ -17,6 +18,7 @@ from kalamdb import interrupts
 from kalamdb.auth import Action, Rights, Role, by_role_alone, may
 from kalamdb.engine.core_errors import translated
 from kalamdb.errors import Error, StatementTimeout
+from kalamdb.execution import constant_select
 from kalamdb.execution.transaction import snapshot_gone
 from kalamdb.result import Result
 from kalamdb.schema import TableKind, TableSchema
@@ -27,12 +29,14 @@ from kalamdb.sql.query import (
     ColumnItem,
     Combined,
     Comparison,
+    ConstantSelect,
     InList,
     IsNull,
     Negated,
     Ordering,
     Predicate,
     Prefix,
+    SimpleQuery,
     SimpleSelect,
 )
 from kalamdb.types import BIGINT, TEXT, DataType, TypeName
@@ -92,7 +96,7 @@ class Plan:
 
 def answer(
     session: Session,
-    simple: SimpleSelect,
+    simple: SimpleQuery,
     parameters: Sequence[Any] | None,
     literals: Sequence[Any],
     started: int,
@@ -110,11 +114,13 @@ def answer(
         reader = engine.store
     plan = database.select_plans.get((simple, session.namespace))
     if plan is None or plan.catalog is not database._catalog:
+        if isinstance(simple, ConstantSelect):
+            return constant_select.answer(session, simple, parameters, started)
         plan = _planned(database, simple, session.namespace)
     if plan.core is None:
         return None
     rights = session.rights
-    if rights.role not in plan.roles and not _allowed(plan, rights):
+    if rights.role not in plan.roles and not allowed(plan, rights):
         return None
     if plan.functions_version >= 0 and plan.functions_version != database.functions.version:
         return None
@@ -186,7 +192,7 @@ def outdated(plan: Plan, database: Database, error: Exception) -> bool:
     return isinstance(error, core.CorruptionError) and plan.catalog is not database._catalog
 
 
-def lasting(session: Session, simple: SimpleSelect) -> Plan | None:
+def lasting(session: Session, simple: SimpleQuery) -> Plan | None:
     """The plan that answered just now, if it stands until the catalog, the session's namespace or its role change."""
     plan = session._database.select_plans.get((simple, session.namespace))
     if plan is None or plan.core is None or plan.everybody or plan.functions_version >= 0:
@@ -203,9 +209,9 @@ def explained(session: Session, error: Exception) -> Error:
     )
 
 
-def _allowed(plan: Plan, rights: Rights) -> bool:
-    """Asked once a role and plan where the role decides: a catalog that changed a table's ACCESS has plans of its own.
-    A grant is looked up each time."""
+def allowed(plan: Plan, rights: Rights) -> bool:
+    """Whether they may read the plan's table. Asked once a role and plan where the role decides: a catalog that changed
+    a table's ACCESS has plans of its own. A grant is looked up each time."""
     assert plan.schema is not None
     if plan.everybody:
         # Nothing is kept of it: each reading across users has its row in the audit log.
@@ -216,13 +222,21 @@ def _allowed(plan: Plan, rights: Rights) -> bool:
     return may(rights, Action.SELECT, plan.schema)
 
 
-def _planned(database: Database, simple: SimpleSelect, namespace: str) -> Plan:
-    catalog = database.catalog
+def plan_of(
+    database: Database, catalog: Catalog, simple: SimpleSelect, namespace: str, bytes_max: int
+) -> Plan:
+    """A plan that nobody keeps. `bytes_max`: an answer of more is None."""
     plan = Plan(catalog, namespace, database.engine.store)
     try:
-        _fill(plan, database, simple, namespace)
+        _fill(plan, database, simple, namespace, bytes_max)
     except (NotNative, core.ValueMismatchError):
         plan.core = None
+    return plan
+
+
+def _planned(database: Database, simple: SimpleSelect, namespace: str) -> Plan:
+    catalog = database.catalog
+    plan = plan_of(database, catalog, simple, namespace, database.settings.memory_limit_bytes)
     plans = database.select_plans
     if len(plans) >= PLANS_MAX or any(one.catalog is not catalog for one in _some(plans)):
         # Plans of a catalog that is gone would keep it in memory.
@@ -231,7 +245,7 @@ def _planned(database: Database, simple: SimpleSelect, namespace: str) -> Plan:
     return plan
 
 
-def _some(plans: dict[tuple[SimpleSelect, str], Plan]) -> list[Plan]:
+def _some(plans: dict[tuple[SimpleQuery, str], Plan]) -> list[Plan]:
     """The oldest of the plans; none where another thread changes them right now."""
     try:
         return [next(iter(plans.values()))]
@@ -239,7 +253,7 @@ def _some(plans: dict[tuple[SimpleSelect, str], Plan]) -> list[Plan]:
         return []
 
 
-def _fill(plan: Plan, database: Database, simple: SimpleSelect, namespace: str) -> None:
+def _fill(plan: Plan, database: Database, simple: SimpleSelect, namespace: str, bytes_max: int) -> None:
     namespace = simple.namespace or namespace
     if namespace in OTHER_NAMESPACES or plan.catalog.view(namespace, simple.table) is not None:
         raise NotNative
@@ -272,7 +286,6 @@ def _fill(plan: Plan, database: Database, simple: SimpleSelect, namespace: str) 
                 plan.functions_version = database.functions.version
                 aggregates.append(_aggregate(item, names, schema, types))
                 columns.append(item.name)
-    settings = database.settings
     plan.columns = tuple(columns)
     plan.core = SelectPlan(
         database.engine.rows(schema, plan.catalog.history[schema.table_id]).reader,
@@ -285,7 +298,7 @@ def _fill(plan: Plan, database: Database, simple: SimpleSelect, namespace: str) 
         limit=simple.limit,
         offset=simple.offset,
         arrow_rows=ARROW_ROWS,
-        bytes_max=settings.memory_limit_bytes,
+        bytes_max=bytes_max,
         result=Result,
         names=plan.columns,
         types=tuple(types),

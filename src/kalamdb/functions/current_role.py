@@ -8,7 +8,8 @@ from kalamdb.types import TEXT
 
 def evaluate(context: FunctionContext, count: int) -> list[str]:
     """`count` results."""
-    return [context.role] * count
+    # A plain text: the role of a session is an enumeration's, which is shown otherwise.
+    return [str(context.role)] * count
 
 
 FUNCTION = Function("current_role", (), TEXT, "stable", evaluate)

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 MEDIA_TYPE = b"application/vnd.apache.arrow.stream"
 _END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
-_BATCH_ROWS = 64 * 1024
+BATCH_ROWS = 64 * 1024
 _ANYTHING = frozenset({b"*/*", b"application/json"})
 """What clients say most, and what needs no reading."""
 
@@ -21,9 +21,9 @@ def is_wanted(accept: bytes | None) -> bool:
     return MEDIA_TYPE in kinds
 
 
-def arrow_pieces(table: pa.Table) -> Iterator[bytes]:
+def arrow_pieces(rows: pa.RecordBatchReader) -> Iterator[bytes]:
     """The stream. UUID and JSON are text, whose metadata says what they are."""
-    yield table.schema.serialize().to_pybytes()
-    for batch in table.to_batches(max_chunksize=_BATCH_ROWS):
+    yield rows.schema.serialize().to_pybytes()
+    for batch in rows:
         yield batch.serialize().to_pybytes()
     yield _END

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kalamdb.errors import InvalidTransactionState
-from kalamdb.server.arrow_answer import arrow_pieces
+from kalamdb.server.arrow_answer import BATCH_ROWS, arrow_pieces
 from kalamdb.server.sql_answer import head_of, tail_of
 
 if TYPE_CHECKING:
@@ -89,10 +89,14 @@ class RunningForArrow:
         self._request = request
 
     def run(self) -> Iterator[bytes]:
-        """The stream. Raises what the statement raises, and ResultTooLarge."""
+        """The stream. Raises what the statement raises, and ResultTooLarge for rows that have to be made first: those
+        that are read as they are sent take no room, however many they are."""
         application, request = self._call.application, self._request
         parameters = application.parameters.read(self._session, request.sql, request.params)
-        table = self._session.execute(request.sql, parameters).arrow()
-        if table.nbytes > application.json.bytes_max:
-            raise application.json.too_large()
-        return arrow_pieces(table)
+        rows = self._session.row_pages(request.sql, parameters)
+        if rows is None:
+            table = self._session.execute(request.sql, parameters).arrow()
+            if table.nbytes > application.json.bytes_max:
+                raise application.json.too_large()
+            rows = table.to_reader(max_chunksize=BATCH_ROWS)
+        return arrow_pieces(rows)

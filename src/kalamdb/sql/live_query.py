@@ -16,11 +16,11 @@ from kalamdb.errors import InvalidParameter, InvalidSyntax, ProgrammingError, Un
 from kalamdb.sql.dml import Delete
 from kalamdb.sql.expressions import Parameter, walk
 from kalamdb.sql.parser import parse, scan_statement, simple_select, split_statements
-from kalamdb.sql.query import AggregateItem
+from kalamdb.sql.query import AggregateItem, SimpleSelect
 
 if TYPE_CHECKING:
+    from kalamcore.statements import Scan
     from kalamdb.sql.expressions import Expression
-    from kalamdb.sql.query import SimpleSelect
     from kalamdb.sql.rules import RawToken
 
 _SHAPE = "a live query is SELECT columns FROM one table [WHERE predicate]"
@@ -71,13 +71,13 @@ def read_live_query(sql: str) -> LiveQueryText:
         raise UnsupportedLiveQuery(f"{scan.kind} is nothing to listen to; {_SHAPE}")
     where = next((token for token in scan.tokens if token[0] == WORD and token[3] == "where"), None)
     where_at = None if where is None else where[2]
-    select = simple_select(scan, text)
+    select = _of_a_table(scan, text)
     if select is not None:
         _check(select)
         literals = scan.literals if select.literals else ()
         return LiveQueryText(text, select, literals, True, select.parameters, where_at, last_rows)
     head = None if where is None else text[: where[1]]
-    select = None if head is None else simple_select(scan_statement(head), head)
+    select = None if head is None else _of_a_table(scan_statement(head), head)
     if select is None or where_at is None:
         raise UnsupportedLiveQuery(f"this SELECT cannot be listened to; {_SHAPE}")
     _check(select)
@@ -86,6 +86,11 @@ def read_live_query(sql: str) -> LiveQueryText:
     predicate, _ = _predicate(text, where_at)
     parameters = [node.index for node in walk(predicate) if isinstance(node, Parameter)]
     return LiveQueryText(text, select, (), False, max(parameters, default=-1) + 1, where_at, last_rows)
+
+
+def _of_a_table(scan: Scan, text: str) -> SimpleSelect | None:
+    found = simple_select(scan, text)
+    return found if isinstance(found, SimpleSelect) else None
 
 
 def _predicate(text: str, where_at: int) -> tuple[Expression, Sequence[object]]:

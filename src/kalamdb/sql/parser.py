@@ -55,7 +55,7 @@ if TYPE_CHECKING:
         ShowJobs,
     )
     from kalamdb.sql.live import KillLiveQuery
-    from kalamdb.sql.query import Explain, SimpleSelect
+    from kalamdb.sql.query import Explain, SimpleQuery
     from kalamdb.sql.show import DescribeTable, ShowNamespaces, ShowStats, ShowTables
     from kalamdb.sql.storage import AlterStorage, CheckStorage, CreateStorage, DropStorage, ShowStorages
     from kalamdb.sql.transaction import Begin, Commit, Rollback
@@ -159,8 +159,8 @@ class StatementCache:
         self._size = size
         self._by_shape: dict[str, _Kept] = {}
         self._by_text: dict[str, Statement] = {}
-        self._simple_by_shape: dict[str, SimpleSelect | None] = {}
-        self._simple_by_text: dict[str, SimpleSelect] = {}
+        self._simple_by_shape: dict[str, SimpleQuery | None] = {}
+        self._simple_by_text: dict[str, SimpleQuery] = {}
         self.simple_of_text = self._simple_by_text.get
         self._lock = threading.Lock()
 
@@ -191,8 +191,8 @@ class StatementCache:
                 self._keep(self._by_shape, shape, _Kept(None, ()))
         return ParsedStatement(statement, (), scan.rows, scan)
 
-    def simple(self, scan: Scan, sql: str) -> SimpleSelect | None:
-        """The tree, if the core may answer the statement by itself; from here or read anew."""
+    def simple(self, scan: Scan, sql: str) -> SimpleQuery | None:
+        """The tree, if the statement may be answered without the query engine; from here or read anew."""
         shape = scan.shape
         try:
             found = self._simple_by_shape[shape]
@@ -201,13 +201,15 @@ class StatementCache:
 
             found = recognise(scan, sql)
             self._keep(self._simple_by_shape, shape, found)
-        if found is None or found.head is None or sql[: len(found.head)].lower() == found.head:
-            if found is not None and not found.literals and len(sql) <= _KEPT_TEXT_CHARACTERS_MAX:
-                self._keep(self._simple_by_text, sql, found)
-            return found
-        from kalamdb.sql.simple_select import recognise
+        if found is None:
+            return None
+        if not found.stands_for(sql):
+            from kalamdb.sql.simple_select import recognise
 
-        return recognise(scan, sql)
+            return recognise(scan, sql)
+        if not found.literals and len(sql) <= _KEPT_TEXT_CHARACTERS_MAX:
+            self._keep(self._simple_by_text, sql, found)
+        return found
 
     def _keep(self, kept: dict[str, Any], key: str, value: object) -> None:
         with self._lock:
@@ -282,7 +284,7 @@ simple_of_text = _shared.simple_of_text
 """The tree of a simple SELECT without literals, where this very text was met before; else None."""
 
 
-def simple_select(scan: Scan, sql: str) -> SimpleSelect | None:
+def simple_select(scan: Scan, sql: str) -> SimpleQuery | None:
     """The tree, if the statement is a simple SELECT (kalamdb.sql.simple_select)."""
     return _shared.simple(scan, sql)
 

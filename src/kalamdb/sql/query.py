@@ -144,6 +144,63 @@ class SimpleSelect:
     literals: bool
     head: str | None
 
+    def stands_for(self, sql: str) -> bool:
+        """Whether it is the tree of this text, whose shape it has."""
+        return self.head is None or sql[: len(self.head)].lower() == self.head
+
+
+class Call(NamedTuple):
+    """A function of no arguments, whose result is one value."""
+
+    function: str
+
+
+class Minus(NamedTuple):
+    """- operand"""
+
+    operand: ConstantExpression
+
+
+class Operation(NamedTuple):
+    """left operator right, the operator being one of + - * / % ||."""
+
+    operator: str
+    left: ConstantExpression
+    right: ConstantExpression
+
+
+ConstantExpression = Value | Call | Minus | Operation
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantItem:
+    """expression [AS name], and what the column of the result is called."""
+
+    expression: ConstantExpression
+    name: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ConstantSelect:
+    """A SELECT of values without FROM, which may be answered without the query engine.
+
+    Its columns may be called by the text of literals, so it is the tree of `text` alone. `parameters`: how many it
+    takes. `literals`: whether the text has some, and so is likely to come with others next time.
+    """
+
+    items: tuple[ConstantItem, ...]
+    parameters: int
+    literals: bool
+    text: str
+
+    def stands_for(self, sql: str) -> bool:
+        """Whether it is the tree of this text."""
+        return self.text == sql
+
+
+SimpleQuery = SimpleSelect | ConstantSelect
+"""What is answered without the query engine, where that gives the same."""
+
 
 class QueryRules(Rules):
     """The rules of query.lark."""

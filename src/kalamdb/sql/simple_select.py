@@ -1,9 +1,9 @@
 """Which SELECTs are simple: one table, plain columns or COUNT, MIN and MAX, comparisons with values, ORDER BY one
-column, LIMIT and OFFSET.
+column, LIMIT and OFFSET; or values without a FROM.
 
-Those are what the core can answer by itself. They are read here token by token, without the grammar and its library, so
-that a first query waits for neither. Whatever is not recognised for certain is not simple and goes to the query engine,
-which says what is wrong with it if anything is.
+Those are what can be answered without the query engine. They are read here token by token, without the grammar and its
+library, so that a first query waits for neither. Whatever is not recognised for certain is not simple and goes to the
+query engine, which says what is wrong with it if anything is.
 """
 
 from __future__ import annotations
@@ -17,16 +17,23 @@ from kalamcore.statements import BYTES, INTEGER, NUMBER, OPERATOR, PARAMETER, QU
 from kalamdb.sql.query import (
     AggregateItem,
     AllColumns,
+    Call,
     Column,
     ColumnItem,
     Combined,
     Comparison,
+    ConstantExpression,
+    ConstantItem,
+    ConstantSelect,
     InList,
     IsNull,
+    Minus,
     Negated,
+    Operation,
     Ordering,
     Predicate,
     Prefix,
+    SimpleQuery,
     SimpleSelect,
     Value,
 )
@@ -36,9 +43,16 @@ if TYPE_CHECKING:
     from kalamdb.sql.rules import RawToken
 
 TOKENS_MAX = 4000
+CONSTANT_TOKENS_MAX = 100
+"""Of a SELECT without FROM, whose expressions are as deep as they are long."""
 _FLIPPED = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _LITERALS = frozenset({STRING, BYTES, INTEGER, NUMBER})
 _AGGREGATES = frozenset({"count", "min", "max"})
+_CALLED = frozenset({
+    "now", "current_timestamp", "current_user", "current_role", "snowflake_id", "uuid_v7", "ulid", "current_date",
+    "current_time", "today",
+})  # fmt: skip
+_WITHOUT_BRACKETS = frozenset({"current_timestamp", "current_user", "current_date", "current_time"})
 # Words that mean something where a name may stand, for DataFusion's parser or for ours. A column of such a name is read
 # where it is quoted.
 _NO_NAMES = frozenset({
@@ -76,14 +90,21 @@ class _NotSimple(Exception):
     pass
 
 
-def recognise(scan: Scan, sql: str) -> SimpleSelect | None:
-    """The statement, if it is a simple SELECT. Its Values tell where the literals and parameters are to be found, so it
-    holds for every statement of the same shape (and, where it has a `head`, of the same beginning)."""
+def recognise(scan: Scan, sql: str) -> SimpleQuery | None:
+    """The statement, if it is a simple SELECT. Values of a SimpleSelect tell where the literals and parameters are to
+    be found, so it holds for every statement of the same shape (and, where it has a `head`, of the same beginning)."""
     if scan.kind != "SELECT":
         return None
     tokens = scan.tokens
     if len(tokens) > TOKENS_MAX:
         return None
+    if "from" not in scan.words:
+        if len(tokens) > CONSTANT_TOKENS_MAX:
+            return None
+        try:
+            return _Reader(sql, tokens, {}).constants(scan.parameters)
+        except _NotSimple:
+            return None
     lifted = _lifted(scan.shape, sql, tokens)
     if lifted is None or len(lifted) != len(scan.literals):
         return None
@@ -176,7 +197,38 @@ class _Reader:
             head,
         )
 
+    def constants(self, parameters: int) -> ConstantSelect:
+        self.words("select")
+        items = [self.constant_item()]
+        while self.operator(","):
+            items.append(self.constant_item())
+        if self.at != len(self.tokens) or self.parameters != set(range(parameters)):
+            raise _NotSimple
+        literals = any(kind in _LITERALS for kind, *_ in self.tokens)
+        return ConstantSelect(tuple(items), parameters, literals, self.sql)
+
     # Tokens
+
+    def source(self, first: int, last: int) -> str:
+        """The tokens `first` to `last` as they were written, comments left out and words folded: what the query engine
+        calls a column that has no other name."""
+        parts: list[str] = []
+        for index in range(first, last + 1):
+            kind, start, end, value = self.tokens[index]
+            if index > first and start > self.tokens[index - 1][2]:
+                parts.append(" ")
+            if kind == STRING:
+                parts.append("'" + str(value).replace("'", "''") + "'")
+            elif kind == BYTES:
+                parts.append(f"X'{bytes(value).hex()}'")
+            elif kind == PARAMETER:
+                parts.append(f"${int(value) + 1}")
+            elif kind in (WORD, OPERATOR):
+                parts.append(str(value))
+            else:
+                parts.append(self.sql[start:end])
+        # Arrow's names are C strings when they cross to Python.
+        return "".join(parts).replace("\0", "")
 
     def peek(self, ahead: int = 0) -> RawToken:
         at = self.at + ahead
@@ -244,20 +296,14 @@ class _Reader:
             if self.peek()[0] != WORD:
                 raise _NotSimple
             column = self.column()
+            if self.tokens[self.at - 1][0] != WORD:
+                raise _NotSimple
         self.operators(")")
         last = self.at - 1
         alias = self.alias()
         if alias is not None:
             return AggregateItem(function, column, alias, False)
-        parts = []
-        for index in range(first, last + 1):
-            kind, start, _end, value = self.tokens[index]
-            if kind not in (WORD, OPERATOR):
-                raise _NotSimple
-            if index > first and start > self.tokens[index - 1][2]:
-                parts.append(" ")
-            parts.append(str(value))
-        return AggregateItem(function, column, "".join(parts), True)
+        return AggregateItem(function, column, self.source(first, last), True)
 
     def alias(self) -> str | None:
         return self.name() if self.word("as") else None
@@ -326,6 +372,61 @@ class _Reader:
         if kind == WORD and value in ("null", "true", "false"):
             return Value(GIVEN, {"null": None, "true": True, "false": False}[str(value)], False)
         raise _NotSimple
+
+    # What stands without FROM
+
+    def constant_item(self) -> ConstantItem:
+        first = self.at
+        expression = self.constant_expression()
+        last = self.at - 1
+        alias = self.alias()
+        if alias is not None:
+            return ConstantItem(expression, alias)
+        if isinstance(expression, Call) and self.tokens[first][0] == WORD:
+            return ConstantItem(expression, expression.function)
+        return ConstantItem(expression, self.source(first, last))
+
+    def constant_expression(self) -> ConstantExpression:
+        left = self.constant_operand()
+        if self.operator("||"):
+            # Only among each other: beside arithmetic the rank of || is another's to tell.
+            left = Operation("||", left, self.constant_operand())
+            while self.operator("||"):
+                left = Operation("||", left, self.constant_operand())
+            return left
+        left = self.constant_product(left)
+        while (operator := self.one_of("+", "-")) is not None:
+            left = Operation(operator, left, self.constant_product(self.constant_operand()))
+        return left
+
+    def constant_product(self, left: ConstantExpression) -> ConstantExpression:
+        while (operator := self.one_of("*", "/", "%")) is not None:
+            left = Operation(operator, left, self.constant_operand())
+        return left
+
+    def constant_operand(self) -> ConstantExpression:
+        if self.operator("-"):
+            return Minus(self.constant_operand())
+        if self.operator("("):
+            inner = self.constant_expression()
+            self.operators(")")
+            return inner
+        kind, _, _, value = self.peek()
+        if kind == WORD and value not in ("true", "false"):
+            function = str(value)
+            self.at += 1
+            if self.operator("("):
+                self.operators(")")
+                if function in _CALLED:
+                    return Call(function)
+            elif function in _WITHOUT_BRACKETS:
+                return Call(function)
+            raise _NotSimple
+        found = self.value()
+        return found._replace(value=float(str(found.value))) if kind == NUMBER else found
+
+    def one_of(self, *operators: str) -> str | None:
+        return next((operator for operator in operators if self.operator(operator)), None)
 
     def disjunction(self) -> Predicate:
         parts = [self.conjunction()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.server.processes import run
+from tests.server.processes import PASSWORD, Process, run
 
 
 def test_nothing_but_data_is_on_standard_output(notes) -> None:
@@ -307,8 +308,44 @@ def test_a_directory_that_is_open_elsewhere_is_told_with_the_ways_out(data: str,
     assert beside.stdout == "n\n0\n"
 
 
+NEEDLESS = {
+    "sqlite3", "tomllib", "html", "subprocess", "importlib.abc", "kalamdb.cli.bench", "kalamdb.cli.serve",
+    "kalamdb.cli.loading", "kalamdb.cli.settings", "kalamdb.preview",
+}  # fmt: skip
+"""What other commands need, or nobody most of the time."""
+
+
+def test_a_statement_for_a_server_imports_neither_engine_nor_other_commands(server: Process) -> None:
+    who = {"KALAM_DB": server.url, "KALAM_USER": "dora", "KALAM_PASSWORD": PASSWORD}
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "kalamdb", "-c", "SELECT 1"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | who,
+    )
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+
+    assert "kalamdb.client.client" in imported
+    others = {
+        "pyarrow",
+        "datafusion",
+        "httpx",
+        "websockets",
+        "kalamdb.database",
+        "kalamdb.settings",
+        "click.testing",
+    }
+    assert not imported & (NEEDLESS | others)
+
+
 @pytest.mark.parametrize(
-    "sql", ["SELECT 1", "SELECT * FROM system.tables", "CREATE TABLE t (id BIGINT PRIMARY KEY)"]
+    "sql",
+    [
+        "SELECT 1 + 1 AS two, NOW(), CURRENT_USER",
+        "SELECT * FROM system.tables",
+        "CREATE TABLE t (id BIGINT PRIMARY KEY)",
+    ],
 )
 def test_what_costs_much_to_import_is_not_imported(sql: str) -> None:
     """pandas never; the query engine where it is asked."""
@@ -322,7 +359,10 @@ def test_what_costs_much_to_import_is_not_imported(sql: str) -> None:
 
     assert "kalamcore.store" in imported
     assert not imported & {"pandas.core", "prompt_toolkit", "pygments", "starlette", "httpx"}
-    assert "datafusion" in imported or not sql.startswith("SELECT 1")
+    by_engine = "system" in sql
+    if not by_engine:
+        assert not imported & NEEDLESS
+    assert imported & {"datafusion", "pyarrow"} == ({"datafusion", "pyarrow"} if by_engine else set())
     assert not imported & {"datafusion", "pyarrow"} or sql.startswith("SELECT")
 
 

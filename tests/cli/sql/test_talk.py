@@ -12,7 +12,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from tests.server.processes import PASSWORD
+from tests.server.processes import PASSWORD, Process
 
 DEADLINE_S = 60
 ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[a-zA-Z]|\][^\x07]*\x07|[=>])")
@@ -142,6 +142,27 @@ def test_a_live_query_of_a_server_shows_what_others_write(
 
     assert "insert" in shown
     assert "not this" not in shown
+
+
+def test_a_connection_that_is_not_made_leaves_the_one_before(talk: Talk, server: Process) -> None:
+    talk.say("CREATE USER bob WITH ROLE user; DROP USER bob; SELECT 'made';")
+    talk.until("1 row, ")
+    talk.say("\\connect - bob")
+    talk.until("kalam: ")
+    talk.say("SELECT CURRENT_USER || ' one' AS a;")
+    talk.until("root one")
+    for key in "cd":
+        talk.say(f"\\connect {server.url} dora")
+        talk.until("Password of dora: ")
+        talk.process.sendcontrol(key)
+        talk.until("cancelled")
+        talk.say(f"SELECT CURRENT_USER || ' {key}' AS a;")
+        talk.until(f"root {key}")
+    talk.say("BEGIN;")
+    talk.until("Transaction begun")
+    talk.say("\\connect - ann")
+    talk.until("the open transaction was rolled back")
+    talk.until("as ann")
 
 
 def test_a_terminal_is_drawn_for_and_asked_for_a_file_where_it_cannot(talk: Talk) -> None:

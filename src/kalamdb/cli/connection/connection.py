@@ -89,6 +89,10 @@ class Connection(Protocol):
     def execute(self, sql: str) -> list[Answer]:
         """Run one statement; its answer, and those of the statements that had to wait for it. Raises kalamdb.Error."""
 
+    def stream(self, sql: str) -> pa.RecordBatchReader:
+        """The rows of one query as Arrow, batch by batch, outside of any transaction. Raises kalamdb.Error, then and
+        while it is read."""
+
     def subscribe(self, sql: str) -> Events:
         """Listen to a live query. Raises kalamdb.Error, then and while it is iterated over."""
 

@@ -55,6 +55,10 @@ class DirectoryConnection:
         """Run one statement. Raises kalamdb.Error."""
         return [self._session.execute(sql)]
 
+    def stream(self, sql: str) -> pa.RecordBatchReader:
+        """The rows of one query, batch by batch. Raises kalamdb.Error, then and while it is read."""
+        return self._session.stream(sql)
+
     @contextmanager
     def subscribe(self, sql: str) -> Iterator[Iterator[Event]]:
         """Listen to a live query. Raises kalamdb.Error, then and while it is iterated over."""

@@ -80,6 +80,10 @@ class ServerConnection:
         _, *answers = self._client.execute_each("\n;".join(["BEGIN", *statements, "COMMIT"]))
         return [*answers]
 
+    def stream(self, sql: str) -> pa.RecordBatchReader:
+        """The rows of one query, batch by batch. Raises kalamdb.Error, then and while it is read."""
+        return self._client.stream(sql)
+
     @contextmanager
     def subscribe(self, sql: str) -> Iterator[Iterator[Event]]:
         """Listen to a live query. Raises kalamdb.Error, then and while it is iterated over."""

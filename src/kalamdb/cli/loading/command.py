@@ -28,7 +28,7 @@ _ENDINGS = {".csv": "csv", ".tsv": "tsv", ".ndjson": "ndjson", ".jsonl": "ndjson
 
 @click.command(name="import")
 @click.argument("table")
-@click.argument("file")
+@click.argument("file", type=click.Path(readable=False, allow_dash=True))
 @click.option("--format", "form", type=click.Choice(FORMATS), help="Instead of what the file's name says.")
 @click.option("--delimiter", default=None, help="What stands between cells of CSV (a comma).")
 @click.option(

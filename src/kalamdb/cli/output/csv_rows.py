@@ -6,21 +6,19 @@ So nothing is lost: `kalam import`, PostgreSQL and DuckDB read both back as they
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from kalamdb.cli.output.cells import texts_of
 
-ROWS_AT_ONCE = 4096
 _QUOTED = re.compile(r'[,"\r\n]|^\\\.$')
 """`\\.` alone on a line ends the data for PostgreSQL."""
 
 
-def csv_lines(columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Iterator[str]:
-    """The header and the rows, in pieces of many lines."""
+def csv_lines(columns: Sequence[str], rows: Iterable[Sequence[tuple[Any, ...]]]) -> Iterator[str]:
+    """The header and the rows, which come some at a time, in pieces of many lines."""
     yield ",".join(_cells(list(columns))) + "\n"
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        some = rows[start : start + ROWS_AT_ONCE]
+    for some in rows:
         parts = [_cells(texts_of(column)) for column in zip(*some)]
         yield "\n".join(map(",".join, zip(*parts))) + "\n"
 

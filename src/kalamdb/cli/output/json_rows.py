@@ -6,15 +6,16 @@ ISO 8601.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from kalamdb.cli.output.cells import plain_json
 
-ROWS_AT_ONCE = 1024
+Rows = Iterable[Sequence[tuple[Any, ...]]]
+"""Some rows at a time."""
 
 
-def json_array(columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Iterator[str]:
+def json_array(columns: Sequence[str], rows: Rows) -> Iterator[str]:
     """One array, a row a line."""
     first = True
     for lines in _lines(columns, rows):
@@ -23,7 +24,7 @@ def json_array(columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Itera
     yield "[]\n" if first else "]\n"
 
 
-def json_lines(columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Iterator[str]:
+def json_lines(columns: Sequence[str], rows: Rows) -> Iterator[str]:
     """A row a line."""
     for lines in _lines(columns, rows):
         yield "\n".join(lines) + "\n"
@@ -36,15 +37,12 @@ def json_text(value: Any) -> str:
     return orjson.dumps(value, default=plain_json).decode()
 
 
-def _lines(columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Iterator[list[str]]:
+def _lines(columns: Sequence[str], rows: Rows) -> Iterator[list[str]]:
     import orjson
 
     names = list(_told_apart(columns))
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        yield [
-            orjson.dumps(dict(zip(names, map(plain_json, row)))).decode()
-            for row in rows[start : start + ROWS_AT_ONCE]
-        ]
+    for some in rows:
+        yield [orjson.dumps(dict(zip(names, map(plain_json, row)))).decode() for row in some]
 
 
 def _told_apart(columns: Sequence[str]) -> Iterator[str]:

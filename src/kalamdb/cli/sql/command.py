@@ -28,7 +28,13 @@ _OPTIONS = (
         "--format", "form", type=click.Choice(list(FORMATS)), help="How answers are written (table)."
     ),
     click.option(
-        "--file", "-f", "files", multiple=True, help="Run the statements of a file; - is standard input."
+        "--file",
+        "-f",
+        "files",
+        multiple=True,
+        type=click.Path(readable=False, allow_dash=True),
+        metavar="FILE",
+        help="Run the statements of a file; - is standard input.",
     ),
     click.option(
         "--command", "-c", "commands", multiple=True, metavar="SQL", help="Run statements, and end."
@@ -45,7 +51,7 @@ def sql_options(command: Command) -> Command:
 
 
 @click.command(name="sql")
-@click.argument("place", required=False, metavar="[DIR|URL]")
+@click.argument("place", required=False, metavar="[DIR|URL]", type=click.Path(readable=False))
 @database_options
 @sql_options
 def sql(place: str | None, **options: Any) -> None:

@@ -58,9 +58,17 @@ class Shell:
         """Go on with another database. Where that cannot be reached, stay with this one. Raises kalamdb.Error."""
         if Path(target.place).absolute() == Path(self.target.place).absolute() and not target.is_server:
             # A directory is open once at a time.
+            self._tell_of_the_transaction()
             self.connection.close()
-        connection = open_connection(target)
-        self.connection.close()
+            try:
+                connection = open_connection(target)
+            except BaseException:
+                self.connection = open_connection(self.target)
+                raise
+        else:
+            connection = open_connection(target)
+            self._tell_of_the_transaction()
+            self.connection.close()
         self.connection, self.target = connection, target
         self.catalog_changed = True
 
@@ -135,16 +143,15 @@ class Shell:
                 self.sink.write(f"{answer.message}{self._took(answer, ', ')}\n")
             return
         form = self.format
-        if form.whole is not None:
+        if form.file is not None:
             self._wholes += 1
             if self._wholes > 1:
                 raise InvalidParameter(
                     f"{form.name} is a file of one answer, and this is a second one; write it to a file of its own"
                 )
             with self.sink.binary() as stream:
-                form.whole(answer, stream)
+                form.file(answer.arrow().to_reader(), stream)
             return
-        assert form.pieces is not None
         if form.name == "table" and answer.columns == _PLAN:
             self.sink.write_all(_plan_lines(answer))
         else:
@@ -160,10 +167,14 @@ class Shell:
 
     def close(self) -> None:
         """End it all. An open transaction is rolled back, and that is said."""
-        if self.connection.in_transaction:
-            click.echo("kalam: the open transaction was rolled back; end it with COMMIT to keep it", err=True)
+        self._tell_of_the_transaction()
         self.sink.close()
         self.connection.close()
+
+    def _tell_of_the_transaction(self) -> None:
+        """Before the connection is closed."""
+        if self.connection.in_transaction:
+            click.echo("kalam: the open transaction was rolled back; end it with COMMIT to keep it", err=True)
 
     def _took(self, answer: Answer, before: str) -> str:
         return f"{before}{duration(answer.took_ms)}" if self.timing and answer.took_ms else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -94,6 +93,8 @@ class Sink:
             for piece in (*first, *rest):
                 self.write(piece)
             return
+        import subprocess
+
         with subprocess.Popen(
             command,
             shell=True,

@@ -64,7 +64,8 @@ def _run(shell: Shell, text: str, names: KeptNames) -> None:
         names.wait()
     try:
         shell.run_all(statements(text.splitlines(keepends=True)))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):
+        # Abort: while a password was asked for.
         click.echo("cancelled", err=True)
     except click.UsageError as error:
         click.echo(f"kalam: {error.message}", err=True)

@@ -232,6 +232,33 @@ class ColdTier:
                     total += info.size_bytes * 4 // info.row_groups
         return total
 
+    def key_fences(self, table_id: int, partition: bytes, *, rows_max: int, bytes_max: int) -> list[bytes]:
+        """Keys, in order, between which about so many cold rows and bytes of theirs, decoded, lie at most: a row group
+        more for each segment where segments overlap. Encoded; long ones are cut, as row groups have them.
+
+        Raises StorageUnavailable, Corruption.
+        """
+        loaded = self.partition(table_id, partition)
+        if loaded is None:
+            return []
+        reader = self.reader(loaded.place.storage_id)
+        groups: list[tuple[bytes, int, int]] = []
+        for segment in loaded.segments:
+            info = segment.info
+            rows, first_keys, _ = reader.blocks(loaded.place.folder, info, segment.schema)
+            size = info.size_bytes * 4 // info.row_groups
+            groups += [(key, count, size) for key, count in zip(first_keys, rows, strict=True)]
+        groups.sort()
+        fences: list[bytes] = []
+        rows_between = bytes_between = 0
+        for key, count, size in groups:
+            if rows_between and (rows_between + count > rows_max or bytes_between + size > bytes_max):
+                fences.append(key)
+                rows_between = bytes_between = 0
+            rows_between += count
+            bytes_between += size
+        return fences
+
     # Manifests
 
     def partition(self, table_id: int, partition: bytes) -> LoadedPartition | None:

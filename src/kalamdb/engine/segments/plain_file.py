@@ -7,12 +7,27 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow as pa
 
+GROUP_ROWS = 128 * 1024
+GROUP_BYTES = 32 * 1024 * 1024
 
-def write_parquet(table: pa.Table, sink: Any) -> None:
-    """Write a table to a path or a binary file, compressed with zstd."""
+
+def write_parquet(rows: pa.RecordBatchReader, sink: Any) -> None:
+    """Write rows to a path or a binary file, compressed with zstd. Memory holds a row group of them."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    pq.write_table(table, sink, compression="zstd")
+    with pq.ParquetWriter(sink, rows.schema, compression="zstd") as file:
+        group: list[pa.RecordBatch] = []
+        for batch in rows:
+            group.append(batch)
+            if (
+                sum(one.num_rows for one in group) >= GROUP_ROWS
+                or sum(one.nbytes for one in group) >= GROUP_BYTES
+            ):
+                file.write_table(pa.Table.from_batches(group), row_group_size=GROUP_ROWS)
+                group.clear()
+        if group:
+            file.write_table(pa.Table.from_batches(group), row_group_size=GROUP_ROWS)
 
 
 def parquet_stream(source: Any, *, rows: int) -> pa.RecordBatchReader:

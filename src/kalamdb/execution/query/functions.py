@@ -17,6 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datafusion import SessionContext, udf
 
+from kalamcore.errors import CoreError
+from kalamdb.engine.core_errors import translated
 from kalamdb.errors import DataError, Error, InternalError, ResourcesExceeded
 from kalamdb.functions.registry import Function, FunctionContext, FunctionRegistry
 from kalamdb.types import query_type
@@ -115,6 +117,8 @@ class QueryFunctions:
 
 
 def _own_failure(name: str, error: BaseException) -> BaseException:
+    if isinstance(error, CoreError):
+        return translated(error)
     if isinstance(error, Error) or not isinstance(error, Exception):
         return error
     return DataError(f"function {name}() failed: {type(error).__name__}: {error}")
