@@ -9,6 +9,9 @@
     failed_flushes.py   a flush that fails, rows, one that succeeds, then a crash
     buckets.py          every request of a flush, a compaction and reads of rows in a bucket that goes wrong
     bucket_crashes.py   the process dies between any two requests of a flush or a compaction
+    bucket_backups.py   … of a backup to a bucket
+    bucket_removals.py  … of a DROP or an erasing of rows in a bucket
+    watched_bucket.py   a bucket and a disk as they were before each request, and again
     backups.py          every operation of a backup and of a restore, with a power cut after it
     restored_directories.py     every operation of kalamdb.restore(), with a power cut after it
     backups_beside_writers.py   backups while everything goes on: a prefix of the order of commits

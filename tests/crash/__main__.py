@@ -27,7 +27,9 @@ from tests.crash import (
     allocations,
     backups,
     backups_beside_writers,
+    bucket_backups,
     bucket_crashes,
+    bucket_removals,
     buckets,
     cold,
     damage,
@@ -284,6 +286,16 @@ PROOFS: dict[str, tuple[str, Callable[[int, int], Result]]] = {
         "the process dies before every request of a flush and of a compaction whose rows go to a bucket, of the same "
         "kinds of changes; at every third one the power is cut, too",
         _counted(lambda seed, _: bucket_crashes.prove(seed)),
+    ),
+    "backup-bucket-crashes": (
+        "the process dies before every request of a first and of a further backup to a bucket; at every third one the "
+        "power is cut, too: opened, restored, backed up again, restored",
+        _counted(lambda seed, _: bucket_backups.prove(seed)),
+    ),
+    "removal-bucket-crashes": (
+        "the process dies before every request of DROP TABLE, DROP NAMESPACE and ERASE USER DATA of rows in a bucket; "
+        "at every third one the power is cut, too: all or nothing, nothing left over, no byte of what was erased",
+        _counted(lambda seed, _: bucket_removals.prove(seed)),
     ),
     "failed-flushes": (
         "every fifth operation on a file of a flush fails, rows are written, the next flush succeeds, then a kill or "

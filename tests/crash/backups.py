@@ -73,10 +73,10 @@ def contents(db: Database, namespace: str | None = None) -> tuple[Names, Rows]:
     return names, rows_of(db, deleted=True, tables=kept)
 
 
-def world(files: FileSystem) -> Database:
+def world(files: FileSystem, shelf: str = "TYPE filesystem URI 'shelf'") -> Database:
     """Rows hot, cold and in memory, of SHARED and USER tables that were altered, in two storages."""
     db = open_database(files)
-    db.execute("CREATE STORAGE shelf TYPE filesystem URI 'shelf'")
+    db.execute(f"CREATE STORAGE shelf {shelf}")
     fill(db)
     db.execute("CREATE TABLE app.stored (id BIGINT PRIMARY KEY, body TEXT) STORAGE shelf")
     db.executemany("INSERT INTO app.stored VALUES (?, ?)", [(key, f"stored {key}") for key in range(7)])
@@ -97,6 +97,42 @@ def go_on(db: Database) -> None:
     db.execute("INSERT INTO app.fresh VALUES (1)")
 
 
+class Place:
+    """Where backups are kept, and looked at: a folder beside the database."""
+
+    uri = TARGET
+
+    def restored(self, disk: FileSystem, directory: str) -> tuple[Names, Rows] | None:
+        """What the newest backup holds; None where the place has none, and says so."""
+        db = open_database(disk, directory=directory)
+        try:
+            self.prepare(db)
+            db.execute(f"RESTORE DATABASE FROM '{self.uri}'")
+            return contents(db)
+        except UndefinedBackup:
+            return None
+        finally:
+            db.close()
+
+    def prepare(self, db: Database) -> None:
+        """What has to be there before the restore."""
+
+    def files(self, disk: FileSystem) -> list[str]:
+        """By their paths within the place."""
+        return [path[len(TARGET) + 1 :] for path in files_below(disk, TARGET)]
+
+    def halves(self, disk: FileSystem) -> list[str]:
+        """Files that are neither a description nor a piece."""
+        return [
+            path
+            for path in self.files(disk)
+            if path.endswith(".tmp") or path.split("/")[0] not in (PIECES, DESCRIPTIONS)
+        ]
+
+
+FOLDER = Place()
+
+
 @dataclass
 class Run:
     """What was recorded of a piece of work: `wanted`: what there is after it; `before`: what there was."""
@@ -109,20 +145,24 @@ class Run:
 def recorded_backup(kind: str) -> Run:
     """The first backup to a place, or a further one."""
     files = FileSystem.memory()
-    db = world(files)
+    return take_backup(kind, world(files), FOLDER, files.record)
+
+
+def take_backup(kind: str, db: Database, place: Place, record: Callable[[], None]) -> Run:
+    """The first backup of a world to a place, or a further one; `record` is called before it."""
     before = None
     if kind == "further":
         before = contents(db)
-        db.backup(TARGET)
+        db.backup(place.uri)
         go_on(db)
     wanted = contents(db)
-    files.record()
-    db.backup(TARGET)
+    record()
+    db.backup(place.uri)
     assert contents(db) == wanted, "a backup changes no row"
-    return Run(files, wanted, before)
+    return Run(db.engine.directory.files, wanted, before)
 
 
-def check_backup(disk: FileSystem, run: Run, *, acknowledged: bool) -> tuple[str, str]:
+def check_backup(disk: FileSystem, run: Run, *, acknowledged: bool, place: Place = FOLDER) -> tuple[str, str]:
     """(what the place held, what is wrong) after a power cut in a backup."""
     step, found = "opening", ""
     try:
@@ -130,7 +170,7 @@ def check_backup(disk: FileSystem, run: Run, *, acknowledged: bool) -> tuple[str
         if contents(db) != run.wanted:
             return found, "other rows after the opening"
         step = "restoring"
-        held = restored(disk, "/restored")
+        held = place.restored(disk, "/restored")
         found = "no backup" if held is None else "the backup before"
         if held == run.wanted:
             found = "the new backup"
@@ -141,11 +181,11 @@ def check_backup(disk: FileSystem, run: Run, *, acknowledged: bool) -> tuple[str
         if held != run.wanted and acknowledged:
             return found, "the backup was acknowledged and is not there"
         step = "the next backup"
-        db.backup(TARGET)
+        db.backup(place.uri)
         step = "restoring the next backup"
-        if restored(disk, "/restored-again") != run.wanted:
+        if place.restored(disk, "/restored-again") != run.wanted:
             return found, "the next backup is not what there was"
-        if left := halves(disk):
+        if left := place.halves(disk):
             return found, f"left over in the place: {left}"
         step = "compaction"
         db.compact()
@@ -160,27 +200,6 @@ def check_backup(disk: FileSystem, run: Run, *, acknowledged: bool) -> tuple[str
     except AssertionError as error:
         return found, f"{step}: {error}"
     return found, ""
-
-
-def restored(disk: FileSystem, directory: str) -> tuple[Names, Rows] | None:
-    """What the newest backup holds; None where the place has none, and says so."""
-    db = open_database(disk, directory=directory)
-    try:
-        db.execute(f"RESTORE DATABASE FROM '{TARGET}'")
-        return contents(db)
-    except UndefinedBackup:
-        return None
-    finally:
-        db.close()
-
-
-def halves(disk: FileSystem) -> list[str]:
-    """Files in the place of backups that are neither a description nor a piece."""
-    return [
-        path
-        for path in files_below(disk, TARGET)
-        if path.endswith(".tmp") or path.split("/")[2] not in (PIECES, DESCRIPTIONS)
-    ]
 
 
 def recorded_restore(kind: str) -> Run:

@@ -6,7 +6,7 @@ again. Of what was erased no file holds a byte once that is acknowledged, or onc
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from kalamcore.system import FileSystem
@@ -26,13 +26,19 @@ STATEMENTS = {
     "erase": "ERASE USER DATA FOR alice",
 }
 STORAGES = ("local", "shelf")
+NAMESPACES = {"app": "local", "rest": "shelf"}
 
 
-def world(files: FileSystem) -> Database:
-    """Rows of two users in all tiers, uncompressed; a namespace that is to go, and one to stay."""
+def world(
+    files: FileSystem,
+    shelf: str = "TYPE filesystem URI 'shelf'",
+    namespaces: Mapping[str, str] = NAMESPACES,
+) -> Database:
+    """Rows of two users in all tiers, uncompressed; a namespace that is to go, and one to stay. `shelf`: where that
+    storage lies; `namespaces`: the storage of each one's rows."""
     db = open_database(files)
-    db.execute("CREATE STORAGE shelf TYPE filesystem URI 'shelf'")
-    for namespace, storage in (("app", "local"), ("rest", "shelf")):
+    db.execute(f"CREATE STORAGE shelf {shelf}")
+    for namespace, storage in namespaces.items():
         options = f"STORAGE {storage} WITH (COMPRESSION = none)"
         db.execute(f"CREATE NAMESPACE {namespace}")
         db.execute(f"CREATE USER TABLE {namespace}.notes (id BIGINT PRIMARY KEY, body TEXT) {options}")

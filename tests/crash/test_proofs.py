@@ -10,7 +10,9 @@ from tests.crash import (
     allocations,
     backups,
     backups_beside_writers,
+    bucket_backups,
     bucket_crashes,
+    bucket_removals,
     buckets,
     cold,
     damage,
@@ -134,6 +136,20 @@ def test_a_bucket_that_goes_wrong_loses_nothing(seed: int) -> None:
 
 def test_a_process_that_dies_between_two_requests_to_a_bucket_leaves_every_row_once(seed: int) -> None:
     figures = bucket_crashes.sample(seed)
+    assert figures.tried == 3
+    assert not figures.wrong, figures.findings
+
+
+def test_a_process_that_dies_within_a_backup_to_a_bucket_leaves_a_whole_one_or_the_one_before(
+    seed: int,
+) -> None:
+    figures = bucket_backups.sample(seed)
+    assert figures.outcomes["further: the new backup"]
+    assert not figures.wrong, figures.findings
+
+
+def test_a_process_that_dies_within_a_removal_from_a_bucket_leaves_nothing_over(seed: int) -> None:
+    figures = bucket_removals.sample(seed)
     assert figures.tried == 3
     assert not figures.wrong, figures.findings
 

@@ -254,6 +254,18 @@ def test_lists_are_no_chains():
     scan("select a from t where " + " + ".join(["1"] * 900) + " > 1 order by " + " + ".join(["a"] * 900))
 
 
+@pytest.mark.parametrize(
+    "condition",
+    ["a + 1 = case when b > 0 and c > 0 then 1 else 2 end", "a = case when a between 0 and 1 then 1 end"],
+)
+def test_a_case_with_and_beside_an_operator_is_no_long_chain(condition: str):
+    scan(f"select * from t where {condition}")
+    refused(
+        f"select * from t where {condition.replace('case when', 'case when' + ' d = 1 and' * 1001)}",
+        "more than 1000 operators in one chain",
+    )
+
+
 def test_unions_joins_and_with_queries_are_limited():
     arm = "select a + b + c + d + e + f + g + h from t where a = 1 and b = 2 and c in (1, 2)"
 

@@ -355,7 +355,8 @@ class Scanner {
                 break;
             case kAndOr:
                 frame_.conditions = std::max(frame_.conditions + 1, frame_.terms);
-                frame_.terms = 0;
+                // Never below the base, from which a clause's chain is counted.
+                frame_.terms = frame_.base;
                 check_terms(token, frame_.conditions);
                 operand_ = false;
                 break;

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from kalamdb.errors import Error
 from kalamdb.server.refusals import InvalidRequest
 from kalamdb.sql.parser import scan_statement, split_statements
 
 _READING = frozenset({"SELECT", "WITH", "VALUES", "(", "SHOW", "DESCRIBE", "DESC"})
+
+
+def only_reads(sql: str) -> bool:
+    """Whether every statement of the text changes nothing; False where that cannot be told."""
+    try:
+        statements = split_statements(sql) if ";" in sql else [sql]
+        return all(scan_statement(statement).kind in _READING for statement in statements)
+    except Error:
+        return False
 
 
 def require_reading(sql: str, what: str) -> None:

@@ -11,7 +11,9 @@ from kalamdb.server.bearer import new_session, sender_known, sender_of
 from kalamdb.server.body import read_json
 from kalamdb.server.call import JSON, Header
 from kalamdb.server.costs import WITHIN_S
-from kalamdb.server.reading import require_reading
+from kalamdb.server.leaving import run_while_there, until_gone
+from kalamdb.server.reading import only_reads, require_reading
+from kalamdb.server.refusals import ClientGone
 from kalamdb.server.running import Running, RunningForArrow
 from kalamdb.server.sql_answer import PIECE_BYTES, answer_of
 from kalamdb.server.sql_request import SqlRequest, decode_query, decode_request
@@ -56,7 +58,7 @@ async def _answer(call: Call, sender: Identity, request: SqlRequest) -> None:
     if arrow_answer.is_wanted(call.headers.get(b"accept")):
         require_reading(request.sql, "an answer in Arrow")
         work = RunningForArrow(call, _session_for(call, sender, request), request).run
-        pieces = await application.threads.run(sender.user, work)
+        pieces = await run_while_there(call, sender.user, work)
         call.statements = 1
         await _send(call, sender.user, pieces, _ARROW)
         return
@@ -70,7 +72,13 @@ async def _answer(call: Call, sender: Identity, request: SqlRequest) -> None:
     running = Running(call, _session_for(call, sender, request), request)
     try:
         waits = shape is not None and costs.only_waits(shape)
-        await application.threads.run(sender.user, running.run, waits=waits)
+        if only_reads(request.sql):
+            await run_while_there(call, sender.user, running.run, waits=waits)
+        else:
+            # What writes goes on to its end: whoever has gone may count on it.
+            await application.threads.run(sender.user, running.run, waits=waits)
+    except ClientGone:
+        raise
     except Exception as error:
         call.statements = len(running.results)
         await call.refuse(error, running.results)
@@ -124,7 +132,7 @@ async def _send(call: Call, user: str, pieces: Iterator[bytes], kind: Header) ->
         await call.answer(200, first, kind)
         return
     # All of the request was read: what comes now is that the client goes.
-    gone = asyncio.ensure_future(call.receive())
+    gone = asyncio.ensure_future(until_gone(call))
     try:
         await call.begin(200, kind)
         await call.piece(first)

@@ -43,7 +43,7 @@ from kalamdb.execution.query.tokens import Tokens
 _SQL_TYPES = {
     "Boolean": "BOOLEAN", "Int8": "SMALLINT", "Int16": "SMALLINT", "Int32": "INT", "Int64": "BIGINT",
     "UInt64": "BIGINT", "Float32": "FLOAT", "Float64": "DOUBLE", "Utf8": "TEXT", "Utf8View": "TEXT",
-    "Date32": "DATE", "Time64(Nanosecond)": "TIME", "Binary": "BYTES",
+    "Date32": "DATE", "Time64(Nanosecond)": "TIME", "Time64(µs)": "TIME", "Time64(ns)": "TIME", "Binary": "BYTES",
 }  # fmt: skip
 
 _wrapping = re.compile(
@@ -59,7 +59,7 @@ _no_column = re.compile(r"No field named (.+?)\.(?: Did you mean .*)?(?:\n|$)", 
 _no_function = re.compile(r"Invalid function '([^']*)'")
 _wrong_arguments = re.compile(
     r"[Ff]unction '(\w+)' (?:expects|requires|failed to match|expected)|"
-    r"No function matches the given name and argument types '(\w+)"
+    r"No function matches the given name and argument types '(\w+)|Function '(\w+)' user-defined coercion failed"
 )
 _ambiguous = re.compile(r"Ambiguous reference to unqualified field (.+)")
 _parser = re.compile(r'(?:Parser|Tokenizer)Error\("(.*)"\)', re.DOTALL)
@@ -154,7 +154,7 @@ def _from_message(message: str, tokens: Tokens | None) -> Error:
     if found := _no_function.search(bare):
         return UndefinedFunction(f"function {found[1]} does not exist", position=_position(tokens, found[1]))
     if found := _wrong_arguments.search(bare):
-        name = (found[1] or found[2]).removeprefix(HIDDEN)
+        name = (found[1] or found[2] or found[3]).removeprefix(HIDDEN)
         return UndefinedFunction(
             f"function {name} does not take these arguments; cast them to the types it takes",
             position=_position(tokens, name),
@@ -181,6 +181,18 @@ def _from_message(message: str, tokens: Tokens | None) -> Error:
     if found := _unplanned_subquery.search(message):
         return NotSupportedError(
             f"{_SUBQUERIES[found[1]]} is not supported in this place; use it in WHERE, or join"
+        )
+    if "Cannot run range queries on datatype" in message:
+        return NotSupportedError(
+            "a window whose order begins with a TIME column is not supported; give it ROWS, or order it by "
+            "CAST(x AS TEXT)"
+        )
+    if "does not match with the projection expression" in message:
+        return NotSupportedError("an expression stands twice in GROUP BY; write it once", position=None)
+    if "SanityCheckPlan" in message or "Only intervals with the same data type" in message:
+        return NotSupportedError(
+            "the query engine found no sound way to run this query; order, group or number its rows in a query "
+            "around it, or take fewer steps at a time"
         )
     if "Divide by zero" in message:
         return DivisionByZero("division by zero")

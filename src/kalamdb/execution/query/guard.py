@@ -200,6 +200,36 @@ def has_unbounded_join(plan: str) -> bool:
     return any(join in plan for join in _UNBOUNDED_JOINS)
 
 
+def may_have_pushed_false(plan: str) -> bool:
+    """Whether it is worth looking at the logical plan of this physical one for check_pushed_false."""
+    return "JoinExec" in plan and ("PlaceholderRowExec" in plan or "EmptyExec" in plan)
+
+
+def check_pushed_false(plan: str) -> None:
+    """Raises NotSupportedError where an aggregate of no rows stands below a join.
+
+    A condition of the join that is never true, whatever the rows, is moved below an aggregate without GROUP BY, which
+    answers a row for no rows, too. An aggregate over WHERE FALSE looks alike, and is refused with it.
+    """
+    lines = plan.splitlines()
+    for at, line in enumerate(lines[:-1]):
+        if not line.lstrip().startswith("Aggregate: groupBy=[[]]"):
+            continue
+        below = at + 1
+        while below < len(lines) - 1 and lines[below].lstrip().startswith(("SubqueryAlias:", "Projection:")):
+            below += 1
+        if lines[below].lstrip() != "EmptyRelation: rows=0":
+            continue
+        if any(
+            re.match(r"(?:\w+ )?Join:", above.lstrip()) and _depth(above) < _depth(line)
+            for above in lines[:at]
+        ):
+            raise NotSupportedError(
+                "a join with a condition that is never true, or always NULL, over an aggregate without GROUP BY is not "
+                "supported; leave the condition out, or the join"
+            )
+
+
 def check_joins(plan: str) -> None:
     """`plan`: a physical plan, indented, with statistics. Raises ResourcesExceeded beyond JOIN_ROWS_MAX pairs."""
     for name, children in _joins(plan.splitlines()):

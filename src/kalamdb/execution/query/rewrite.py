@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from kalamcore.statements import WORD, Scan
+from kalamcore.statements import STRING, WORD, Scan
 from kalamdb.execution.query.calls import Calls
 from kalamdb.execution.query.functions import QueryFunctions, Running
 from kalamdb.execution.query.json_operators import FUNCTIONS as JSON_OPERATORS
@@ -25,6 +25,11 @@ _TYPES = {
     "json": "VARCHAR", "jsonb": "VARCHAR", "uuid": "VARCHAR", "bytes": "BYTEA", "blob": "BYTEA", "binary": "BYTEA",
     "datetime": "TIMESTAMP", "float4": "REAL", "float8": "DOUBLE",
 }  # fmt: skip
+_COUNTING = ("row_number", "rank", "dense_rank", "ntile", "approx_distinct", "regr_count")
+"""What counts in numbers without a sign: beside a BIGINT, DataFusion would make both a DECIMAL."""
+_TEXTS = ("text", "varchar", "string", "char")
+_TIME = "'Time64(Microsecond)'"
+"""As TIME columns are; TIME alone has another unit, and cannot be compared with them."""
 _BEFORE_OPERAND = (
     "and", "or", "not", "when", "then", "else", "case", "where", "on", "having", "select", "all", "qualify", "by",
 )  # fmt: skip
@@ -65,10 +70,20 @@ def rewrite(
     """
     calls = Calls(tokens, functions, running, parameters)
     calls.rewrite()
-    if any(operator in tokens.values for operator in JSON_OPERATORS):
-        rewrite_json_operators(tokens, calls.beginning)
     if not words.isdisjoint(_TYPES):
         _rewrite_types(tokens)
+    if "time" in words:
+        _rewrite_times(tokens)
+    # ORDER BY of a DISTINCT must show the very expression of the list, and is not told that these are the same.
+    if not words.isdisjoint(_TEXTS) and not {"distinct", "order"} <= words:
+        _rewrite_casts_to_text(tokens)
+    # Behind the casts, which bind closer.
+    if any(operator in tokens.values for operator in JSON_OPERATORS):
+        rewrite_json_operators(tokens, calls.beginning)
+    if not words.isdisjoint(_COUNTING):
+        _rewrite_counts(tokens)
+    if "group" in words:
+        _group_once(tokens)
     if "distinct" in words:
         _bracket_distinct_from(tokens)
     let_scalar_subqueries_be_null(tokens, columns_of)
@@ -100,6 +115,103 @@ def _rewrite_types(tokens: Tokens) -> None:
             continue
         if tokens.is_operator(i - 1, "::") or (tokens.is_word(i - 1, "as") and _in_cast(tokens, i)):
             tokens.texts[i] = _TYPES[str(tokens.values[i])]
+
+
+def _rewrite_times(tokens: Tokens) -> None:
+    """CAST(x AS TIME), x::TIME and TIME '12:00'."""
+    for i in range(1, tokens.count):
+        if not tokens.is_word(i, "time"):
+            continue
+        opening = tokens.opener[i]
+        if (
+            tokens.is_word(i - 1, "as")
+            and opening > 0
+            and tokens.is_word(opening - 1, "cast")
+            and tokens.match[opening] == i + 1
+        ):
+            tokens.texts[opening - 1], tokens.texts[i - 1], tokens.texts[i] = "arrow_cast", ",", _TIME
+        elif tokens.is_operator(i - 1, "::"):
+            first = _begin_of_primary(tokens, i - 2)
+            tokens.before[first] = "arrow_cast(" + tokens.before[first]
+            tokens.texts[i - 1], tokens.texts[i] = ",", f"{_TIME})"
+        elif i + 1 < tokens.count and tokens.kinds[i + 1] == STRING and not tokens.is_operator(i - 1, "."):
+            tokens.texts[i] = "arrow_cast("
+            tokens.after[i + 1] = f", {_TIME})" + tokens.after[i + 1]
+
+
+def _rewrite_casts_to_text(tokens: Tokens) -> None:
+    """CAST(x AS TEXT) and x::TEXT: of a column that is text to DataFusion, UUID and JSON, they would be the column."""
+    for i in range(2, tokens.count):
+        if not tokens.is_word(i, *_TEXTS):
+            continue
+        opening = tokens.opener[i]
+        if tokens.is_word(i - 1, "as") and _in_cast(tokens, i) and tokens.match[opening] == i + 1:
+            first, last = opening - 1, i + 1
+        elif tokens.is_operator(i - 1, "::") and not tokens.is_operator(i + 1, "(", "[", "::"):
+            first, last = _begin_of_primary(tokens, i - 2), i
+        else:
+            continue
+        # What a filter compares has no type that anybody sees.
+        if tokens.clause[first] not in ("where", "on"):
+            tokens.before[first] = "(" + tokens.before[first]
+            tokens.after[last] += " || '')"
+
+
+def _begin_of_primary(tokens: Tokens, last: int) -> int:
+    """The first token of the literal, name, call or bracket that ends at `last`, casts of it included."""
+    i = last
+    while True:
+        if tokens.match[i] >= 0:
+            i = tokens.match[i]
+            if tokens.is_name(i - 1) and not tokens.is_word(i - 1, *_BEFORE_OPERAND, "in", "from"):
+                i -= 1
+        if tokens.is_operator(i - 1, ".", "::"):
+            i -= 2
+        elif tokens.kinds[i] == STRING and tokens.is_word(i - 1, "date", "timestamp"):
+            i -= 1
+        else:
+            return i
+
+
+def _group_once(tokens: Tokens) -> None:
+    """GROUP BY a, b, a: without the second a."""
+    for by in range(1, tokens.count - 1):
+        if not (
+            tokens.is_word(by, "by") and tokens.is_word(by - 1, "group") and tokens.clause[by] == "group"
+        ):
+            continue
+        seen: set[str] = set()
+        first = i = by + 1
+        while True:
+            ends = (
+                i >= tokens.count
+                or tokens.opener[i] != tokens.opener[by]
+                or tokens.clause[i] != "group"
+                or tokens.match[i] >= 0
+            )
+            if ends or tokens.is_operator(i, ","):
+                item = tokens.source(first, i - 1)
+                if item in seen:
+                    tokens.clear(first - 1, i - 1)
+                seen.add(item)
+                first = i + 1
+            if ends:
+                break
+            i += 1
+
+
+def _rewrite_counts(tokens: Tokens) -> None:
+    """Calls of what counts, with OVER and FILTER, as BIGINT."""
+    for i in range(tokens.count - 2):
+        if not tokens.is_word(i, *_COUNTING) or not tokens.is_operator(i + 1, "(") or tokens.match[i + 1] < 0:
+            continue
+        last = tokens.match[i + 1]
+        while tokens.is_word(last + 1, "filter", "over", "ignore", "respect"):
+            last += 2
+            if tokens.is_operator(last, "("):
+                last = tokens.match[last]
+        tokens.before[i] = "CAST(" + tokens.before[i]
+        tokens.after[last] += " AS BIGINT)"
 
 
 def _bracket_distinct_from(tokens: Tokens) -> None:

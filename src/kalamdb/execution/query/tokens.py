@@ -175,7 +175,7 @@ class Tokens:
         parts: list[str] = []
         end = -1
         for i in range(self.count):
-            if i and (self.starts[i] != end or self.kinds[i] == STRING):
+            if i and self._is_apart(i, end):
                 parts.append(" ")
             parts.append(self.before[i])
             parts.append(self.texts[i])
@@ -183,11 +183,19 @@ class Tokens:
             end = self.stops[i]
         return "".join(parts)
 
+    def _is_apart(self, i: int, end: int) -> bool:
+        """Whether a space stands before token i. Tokens that were put in another's place all begin where that did."""
+        return (
+            self.starts[i] != end
+            or self.kinds[i] == STRING
+            or (self.kinds[i] != OPERATOR and self.kinds[i - 1] != OPERATOR)
+        )
+
     def at(self, offset: int) -> int:
         """The original position, in characters, of a place in the printed text."""
         printed, end = 0, -1
         for i in range(self.count):
-            if i and (self.starts[i] != end or self.kinds[i] == STRING):
+            if i and self._is_apart(i, end):
                 printed += 1
             printed += len(self.before[i]) + len(self.texts[i]) + len(self.after[i])
             if offset < printed:
