@@ -393,8 +393,8 @@ class _Draft:
             (
                 f"({one} + {self._expression('R', scope, depth - 1)})",
                 f"({one} - {self._operand('I', scope, 0)})",
-                f"({one} * {self._one((2, 0.5, -1.0))})",
-                f"({one} / NULLIF({self._operand('R', scope, 0)}, 0.0))",
+                f"({one} * {self._one((2, 0.5, -1.0))} + 0.0)",
+                f"({one} / NULLIF({self._operand('R', scope, 0)}, 0.0) + 0.0)",
                 f"abs({one})",
                 f"(round({one}) + 0.0)",
                 f"CAST({self._expression('I', scope, depth - 1)} AS DOUBLE PRECISION)",

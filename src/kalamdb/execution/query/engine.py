@@ -50,6 +50,7 @@ from kalamdb.execution.query.guard import (
     may_have_pushed_false,
     references,
 )
+from kalamdb.execution.query.hollow_conditions import check_hollow_conditions, may_have_hollow_conditions
 from kalamdb.execution.query.memberships import with_sound_memberships
 from kalamdb.execution.query.normalize import normal_array, normal_batch, normal_schema, normal_type
 from kalamdb.execution.query.null_tests import with_null_tests_said
@@ -276,6 +277,8 @@ class _Statement:
         """The physical plan, after a look at its joins. Raises ResourcesExceeded, NotSupportedError."""
         plan = frame.execution_plan()
         shown = plan.display_indent()
+        if may_have_hollow_conditions(shown):
+            check_hollow_conditions(frame.logical_plan().display_indent())
         if may_have_optional_constants(shown) or may_have_pushed_false(shown):
             logical = frame.optimized_logical_plan().display_indent()
             check_pushed_false(logical)

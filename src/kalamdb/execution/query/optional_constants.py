@@ -7,9 +7,10 @@ orders or groups by one of them is refused. Read from the plans as DataFusion sh
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from kalamdb.errors import NotSupportedError
+from kalamdb.execution.query.plan_text import Node, last_of, names_in, parts_of, qualified, read_plan
 
 _merging = re.compile(r"join_type=(?:Left|Right|Full)\b|UnionExec|InterleaveExec")
 _join = re.compile(r"(Left|Right|Full) Join:")
@@ -26,35 +27,15 @@ def may_have_optional_constants(plan: str) -> bool:
 
 def check_optional_constants(logical: str, physical: str) -> None:
     """Raises NotSupportedError for a plan, shown indented, whose order or groups depend on such a column."""
-    lines = [line for line in logical.splitlines() if line.strip()]
-    for root in _read(lines):
+    for root in read_plan(logical):
         _Look("ordering_mode=" in physical).at(root)
-
-
-@dataclass
-class _Node:
-    text: str
-    depth: int
-    children: list[_Node] = field(default_factory=list)
-
-
-def _read(lines: list[str]) -> list[_Node]:
-    roots: list[_Node] = []
-    open_: list[_Node] = []
-    for line in lines:
-        node = _Node(line.strip(), len(line) - len(line.lstrip()))
-        while open_ and open_[-1].depth >= node.depth:
-            open_.pop()
-        (open_[-1].children if open_ else roots).append(node)
-        open_.append(node)
-    return roots
 
 
 @dataclass(frozen=True)
 class _Look:
     groups_in_order: bool
 
-    def at(self, node: _Node) -> tuple[set[str], set[str]]:
+    def at(self, node: Node) -> tuple[set[str], set[str]]:
         """Columns that are the same in all rows, and those that are held for it wrongly. Deeper ones first."""
         below = [self.at(child) for child in node.children]
         same = set[str]().union(*(one for one, _ in below))
@@ -78,7 +59,7 @@ class _Look:
             same = same | {name for part in text[7:].split(" AND ") if (name := _equal_to_literal(part))}
         elif text.startswith("SubqueryAlias:"):
             alias = text[14:].strip()
-            return _qualified(same, alias), _qualified(wrong, alias)
+            return qualified(same, alias), qualified(wrong, alias)
         elif text.startswith("Projection:"):
             return _projected(text[11:], same, literals=True), _projected(text[11:], wrong, literals=False)
         return same, wrong
@@ -88,20 +69,22 @@ class _Look:
         if self.groups_in_order:
             self._check(keys, wrong)
         if not keys:
-            return {part.strip() for part in _parts(rest.removesuffix("]]"))}, set()
-        return {name for name in same if _names(keys, name)}, {name for name in wrong if _names(keys, name)}
+            return {part.strip() for part in parts_of(rest.removesuffix("]]"))}, set()
+        return {name for name in same if names_in(keys, name)}, {
+            name for name in wrong if names_in(keys, name)
+        }
 
     def _check(self, keys: str, wrong: set[str]) -> None:
         for name in wrong:
-            if _names(keys, name):
+            if names_in(keys, name):
                 raise NotSupportedError(
-                    f'to order or group by "{_last(name)}", which is the same in all rows of the optional side of an '
+                    f'to order or group by "{last_of(name)}", which is the same in all rows of the optional side of an '
                     "outer join, or of each arm of a UNION, is not supported; have a column decide what it is: "
                     "CASE WHEN b.id IS NOT NULL THEN … END"
                 )
 
 
-def _same_in_arms(sort: _Node, look: _Look) -> set[str]:
+def _same_in_arms(sort: Node, look: _Look) -> set[str]:
     """Columns with one value in each arm of a UNION ALL that is sorted up to a LIMIT.
 
     What is sorted first keeps from the other arms what would come before it.
@@ -115,25 +98,15 @@ def _same_in_arms(sort: _Node, look: _Look) -> set[str]:
     # Its columns are called as those of the first arm.
     arms = [look.at(child)[0] for child in node.children]
     found = {
-        name for name in arms[0] if all(any(_last(name) == _last(one) for one in arm) for arm in arms[1:])
+        name for name in arms[0] if all(any(last_of(name) == last_of(one) for one in arm) for arm in arms[1:])
     }
     for above in reversed(renamed):
         found = (
             _projected(above.text[11:], found, literals=False)
             if above.text.startswith("Projection:")
-            else _qualified(found, above.text[14:].strip())
+            else qualified(found, above.text[14:].strip())
         )
     return found
-
-
-def _last(name: str) -> str:
-    return name if "(" in name else name.rpartition(".")[2]
-
-
-def _names(text: str, name: str) -> bool:
-    # Without a table it may be shown with one elsewhere.
-    before = r"(?<![\w.])" if "." in name else r"(?<!\w)"
-    return re.search(rf"{before}{re.escape(name)}(?![\w.])", text) is not None
 
 
 def _equal_to_literal(part: str) -> str:
@@ -145,30 +118,12 @@ def _equal_to_literal(part: str) -> str:
     return right if _literal.match(left) and _column.match(right) else ""
 
 
-def _qualified(names: set[str], alias: str) -> set[str]:
-    return {f"{alias}.{_last(name)}" for name in names}
-
-
 def _projected(text: str, names: set[str], *, literals: bool) -> set[str]:
     """What such columns are called above a projection, with literals of its own."""
     found = set()
-    for part in _parts(text):
+    for part in parts_of(text):
         value, _, alias = part.strip().rpartition(" AS ")
         value = value or alias
-        if any(_names(value, name) for name in names) or (literals and _literal.match(value)):
+        if any(names_in(value, name) for name in names) or (literals and _literal.match(value)):
             found.add(alias)
     return found
-
-
-def _parts(text: str) -> list[str]:
-    """What commas separate, outside of brackets and quotes."""
-    parts, depth, quoted, start = [], 0, False, 0
-    for i, one in enumerate(text):
-        if one == '"':
-            quoted = not quoted
-        elif not quoted:
-            depth += (one in "([") - (one in ")]")
-            if one == "," and depth == 0:
-                parts.append(text[start:i])
-                start = i + 1
-    return [*parts, text[start:]]

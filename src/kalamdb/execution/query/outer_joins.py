@@ -19,6 +19,19 @@ from kalamdb.execution.query.tokens import Token, Tokens
 _SIDES = ("left", "right", "full")
 _JOINING = ("inner", "left", "right", "full", "cross", "natural", "join")
 _CLAUSES = ("where", "on")
+_ENDS = (
+    "where",
+    "group",
+    "having",
+    "order",
+    "limit",
+    "offset",
+    "union",
+    "intersect",
+    "except",
+    "window",
+    "qualify",
+)
 
 
 def with_sound_outer_joins(tokens: Tokens, sql: str, parameters: Sequence[object]) -> Tokens:
@@ -42,7 +55,18 @@ def _join_of(tokens: Tokens, side: int) -> int:
 
 
 def _first_right(tokens: Tokens) -> int | None:
-    return next((i for i in range(tokens.count) if tokens.is_word(i, "right") and _join_of(tokens, i)), None)
+    """Where the next one begins; not one without a condition, of which DataFusion says that it lacks one."""
+    return next(
+        (i for i in range(tokens.count) if tokens.is_word(i, "right") and _has_condition(tokens, i)), None
+    )
+
+
+def _has_condition(tokens: Tokens, side: int) -> bool:
+    join = _join_of(tokens, side)
+    if not join:
+        return False
+    end = _level(tokens, join + 1, side, ("on", "using", *_JOINING, *_ENDS))
+    return end < tokens.count and not tokens.is_word(end, *_ENDS)
 
 
 def _turned(tokens: Tokens, side: int) -> Tokens:
@@ -50,7 +74,7 @@ def _turned(tokens: Tokens, side: int) -> Tokens:
     join = _join_of(tokens, side)
     begin = _begin_of_left(tokens, side)
     on = _level(tokens, join + 1, side, ("on", *_JOINING))
-    if not tokens.is_word(on, "on"):
+    if not tokens.is_word(on, "on") or tokens.clause[on] != "on":
         raise NotSupportedError(
             "a RIGHT JOIN around another join is not supported; use LEFT JOIN, or brackets",
             position=tokens.starts[side],
